@@ -1,0 +1,138 @@
+"""One package on its way to a wheel: what is wanted, what was tried so far, and the steps that all strategies share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from builder.engine import Engine
+from builder.errors import BuildFailure, OfflineFailure
+from builder.events import Event, Report
+from builder.fetch import public
+from builder.files import digest_of
+from builder.lock import LockedFile
+from builder.profile import Profile
+from builder.selection import Candidate, Wanted
+from builder.store import Blob
+
+if TYPE_CHECKING:
+    from builder.audit import Audit
+    from builder.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassedOver:
+    """Something that was tried and not taken, with the reason."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquired:
+    """A wheel for a wanted package. `how` it came first: index, public, repaired, built or local; `reused` when the
+    store had it already.
+    """
+
+    wanted: Wanted
+    blob: Blob
+    how: str
+    reused: bool
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+class Missing(OfflineFailure):
+    """A file is not in the store and may not be downloaded; `files` are those that one package lacks."""
+
+    def __init__(self, subject: str, files: tuple[str, ...]) -> None:
+        self.files = files
+        super().__init__("is not in the store", subject=subject, details=files)
+
+
+@dataclass(kw_only=True)
+class Job:
+    """One package for one profile. `offers` are all candidates, those of the project's indexes first."""
+
+    wanted: Wanted
+    profile: Profile
+    engine: Engine
+    report: Report
+    as_of: str | None
+    offers: tuple[Candidate, ...]
+    tried: list[PassedOver] = field(default_factory=list)
+    refused: list[Blob] = field(default_factory=list)
+
+    @property
+    def subject(self) -> str:
+        """The package as it stands in messages."""
+        return f"{self.wanted.name} {self.wanted.version}"
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """The recipe for this version, if there is one."""
+        return self.engine.tools.recipe(self.wanted.name, self.wanted.version, self.engine.search.packages)
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of everything that decides which wheel is taken."""
+        sdist = self.wanted.sdist
+        return digest_of(
+            {
+                "name": self.wanted.name,
+                "version": self.wanted.version,
+                "profile": self.profile.key,
+                "offers": [[offer.filename, offer.sha256] for offer in self.offers],
+                "sdist": sdist and sdist.sha256,
+                "recipe": self.recipe and self.recipe.digest,
+                "repair": self.engine.repair,
+                "tools": self.engine.tools.versions,
+            }
+        )
+
+    def tell(self, message: str, level: str = "progress") -> None:
+        """Reports a step of this package."""
+        self.report(Event(subject=self.subject, stage="acquire", message=message, level=level))
+
+    def pass_over(self, what: str, reasons: Iterable[str]) -> None:
+        """Notes that something was not taken, and why."""
+        reason = "; ".join(dict.fromkeys(reasons))
+        self.tried.append(PassedOver(what=what, reason=reason))
+        self.tell(f"{what} passed over: {reason}", level="info")
+
+    def get(self, file: Candidate | LockedFile) -> Blob:
+        """A file from the store, or downloaded into it. Raises Missing, NetworkFailure, AuditFailure (no wheel)."""
+        store = self.engine.store
+        with store.lock(f"get-{file.sha256}"):
+            if known := store.blob(file.sha256):
+                return known
+            if self.engine.offline and not file.url.startswith("file:"):
+                raise Missing(self.subject, (f"{file.filename} (sha256 {file.sha256})",))
+            with store.incoming(file.filename) as path:
+                self.engine.fetcher.download(file.url, path, sha256=file.sha256)
+                how = "local" if self.wanted.local else getattr(file, "origin", "public")
+                return store.adopt(path, how=how, facts={"url": public(file.url)}, sha256=file.sha256)
+
+    def audit(self, blob: Blob, *, expect_native: bool = False) -> Audit:
+        """The audit of a wheel for the profile, from the store when it was made before."""
+        from builder.audit import Audit
+
+        store, tools = self.engine.store, self.engine.tools
+        key = digest_of([blob.sha256, self.profile.key, tools.versions, expect_native])
+        known = store.answer("audit", key)
+        if known and (found := Audit.from_dict(known)):
+            return found
+        found = tools.audit(blob.path, self.profile, expect_native=expect_native)
+        store.keep_answer("audit", key, found.as_dict())
+        return found
+
+    def failure(self) -> BuildFailure:
+        """What to say when nothing was left to try."""
+        chain = " -> ".join(self.wanted.chain)
+        return BuildFailure(
+            f"no wheel for {self.profile.name}",
+            subject=self.subject,
+            details=(f"wanted by: {chain}", *(f"{passed.what}: {passed.reason}" for passed in self.tried)),
+            next="Constrain it to a version that has one, name an index with one, or add a recipe under package/.",
+        )

@@ -1,0 +1,156 @@
+"""The ways to a wheel, in their order; each gives a blob of the store or None, noting in the job why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from builder.acquire.job import Acquired, Job, PassedOver
+from builder.errors import AuditFailure, BuildFailure, NetworkFailure
+from builder.files import digest_of
+from builder.lock import LockedFile
+from builder.selection import FITS, Candidate
+from builder.store import Blob
+
+Strategy = Callable[[Job], Blob | None]
+
+
+def chosen_before(job: Job) -> Blob | None:
+    """What was chosen for the same question before, if it is still in the store."""
+    known = job.engine.store.answer("choice", job.key)
+    blob = job.engine.store.blob(known["sha256"]) if known else None
+    if blob:
+        job.tried += [PassedOver(what=what, reason=reason) for what, reason in known["passed_over"]]
+    return blob
+
+
+def fitting(job: Job) -> Blob | None:
+    """The first candidate with a fitting tag that the audit accepts."""
+    for candidate in job.offers:
+        if candidate.fit == FITS and (blob := _readable(job, candidate)):
+            if accepted(job, blob):
+                return blob
+            job.refused.append(blob)
+    return None
+
+
+def repaired(job: Job) -> Blob | None:
+    """A wheel that needs a slightly newer glibc than there is, made to do without it."""
+    if not job.engine.repair:
+        for candidate in job.offers:
+            if candidate.fit != FITS:
+                job.pass_over(candidate.filename, ["its tag asks for a newer glibc, and repairing is switched off"])
+        return None
+    for blob in _repairable(job):
+        with job.engine.store.scratch() as work:
+            try:
+                path, changes = job.engine.tools.repair(blob.path, work, job.profile)
+            except AuditFailure as failure:
+                job.pass_over(f"repair of {blob.filename}", [failure.what, *failure.details[:3]])
+                continue
+            facts = {"from": blob.filename, "sha256": blob.sha256, "changes": list(changes)}
+            made = job.engine.store.add(path, how="repaired", facts=facts)
+        if accepted(job, made):
+            return made
+    return None
+
+
+def built(job: Job) -> Blob | None:
+    """A wheel built from the sdist by its own back end, for the profile."""
+    from builder.build import BuildRequest, Source
+
+    source, engine = _source(job), job.engine
+    if source is None:
+        job.pass_over("source distribution", ["the lock has none"])
+        return None
+    key = _build_key(job, source)
+    known = engine.store.answer("build", key)
+    if known and (made_before := engine.store.blob(known)):  # for other offers or options, and the same wheel
+        return made_before if accepted(job, made_before, expect_native=job.wanted.native) else None
+    sdist = job.get(source)
+    request = BuildRequest(
+        name=job.wanted.name,
+        version=job.wanted.version,
+        source=Source(path=sdist.path, sha256=sdist.sha256, url=source.url),
+        profile=job.profile,
+        recipe=job.recipe,
+        as_of=job.as_of,
+        expects_native=job.wanted.native or None,
+    )
+    with engine.store.scratch() as work:
+        try:
+            made = engine.tools.build(request, work, uv=engine.uv(), offline=engine.offline, report=job.report)
+        except NetworkFailure:
+            raise
+        except BuildFailure as failure:
+            reasons = [failure.what, failure.why, *failure.details[-8:], failure.next]
+            job.pass_over(f"build of {sdist.filename}", filter(None, reasons))
+            return None
+        how = "local" if job.wanted.local else "built"
+        blob = engine.store.add(made.path, how=how, facts=made.provenance)
+        engine.store.keep_answer("build", key, blob.sha256)
+    return blob if accepted(job, blob, expect_native=job.wanted.native) else None
+
+
+def _source(job: Job) -> LockedFile | None:
+    """What is built: the source that the recipe names, where a sha256 says which bytes are meant, else the sdist."""
+    own = job.recipe.source if job.recipe else None
+    if own and own.sha256:
+        return LockedFile(filename=own.filename, url=own.url, sha256=own.sha256)
+    if own:
+        job.pass_over(own.filename, ["its recipe gives no sha256 for it; the index's sdist is built"])
+    return job.wanted.sdist
+
+
+def _build_key(job: Job, source: LockedFile) -> str:
+    """Digest of what is built; not of its date: a later one does not make another wheel of the same source wanted."""
+    recipe = job.recipe.digest if job.recipe else None
+    return digest_of([job.wanted.name, job.wanted.version, source.sha256, recipe, job.profile.key])
+
+
+def run(job: Job, strategies: tuple[Strategy, ...]) -> Acquired | None:
+    """The first blob that one of the strategies gives, remembered as the choice for the job's question."""
+    with job.engine.store.lock(f"acquire-{job.key}"):
+        tried = list(job.tried)
+        job.tried.clear()
+        if blob := chosen_before(job):
+            return _acquired(job, blob, reused=True)
+        job.tried[:] = tried
+        for strategy in strategies:
+            if blob := strategy(job):
+                return _acquired(job, blob, reused=False)
+    return None
+
+
+def accepted(job: Job, blob: Blob, *, expect_native: bool = False) -> bool:
+    """Whether the audit lets a wheel through; if not, its errors are noted as the reason."""
+    audit = job.audit(blob, expect_native=expect_native)
+    if not audit.ok:
+        job.pass_over(blob.filename, [f"{found.message} ({found.id})" for found in audit.errors[:3]])
+    return audit.ok
+
+
+def _acquired(job: Job, blob: Blob, *, reused: bool) -> Acquired:
+    store = job.engine.store
+    if not reused:
+        passed = [[passed.what, passed.reason] for passed in job.tried]
+        store.keep_answer("choice", job.key, {"sha256": blob.sha256, "passed_over": passed})
+    how = str((store.record(blob.sha256) or {}).get("how", "public"))
+    if how == "repaired" and not reused:  # builds tell of themselves, and what was only fetched is counted
+        job.tell(f"{blob.filename}, repaired", level="info")
+    return Acquired(wanted=job.wanted, blob=blob, how=how, reused=reused, passed_over=tuple(job.tried))
+
+
+def _repairable(job: Job) -> Iterator[Blob]:
+    """What the audit refused, and the too-new candidates, each got only when the one before it did not do."""
+    yield from job.refused
+    for candidate in job.offers:
+        if candidate.fit != FITS and (blob := _readable(job, candidate)):
+            yield blob
+
+
+def _readable(job: Job, candidate: Candidate) -> Blob | None:
+    try:
+        return job.get(candidate)
+    except AuditFailure as failure:
+        job.pass_over(candidate.filename, [failure.what])
+        return None

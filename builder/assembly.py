@@ -1,0 +1,61 @@
+"""From acquired wheels to a bundle: the rows of its manifest, and checks where the environment gives none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from builder.acquire import Acquired
+from builder.bundle import Bundle, assemble
+from builder.engine import Engine
+from builder.environment import Check, Environment, import_check
+from builder.lock import Lock
+from builder.profile import Profile
+from builder.store import Store
+
+
+def bundle_of(
+    environment: Environment, profile: Profile, engine: Engine, acquired: Sequence[Acquired], locked: Lock
+) -> Bundle:
+    """The bundle of these wheels, sorted by name."""
+    store = engine.store
+    ordered = sorted(acquired, key=lambda item: item.wanted.name)
+    return assemble(
+        environment,
+        profile,
+        [_row(item, store) for item in ordered],
+        [item.blob for item in ordered],
+        quick=default_checks(ordered, engine) if environment.quick is None else environment.quick,
+        as_of=locked.as_of,
+        lock=locked.digest,
+    )
+
+
+def default_checks(acquired: Sequence[Acquired], engine: Engine) -> list[Check]:
+    """An import of every top-level module of what was asked for, but of private ones; and the checks of recipes."""
+    modules = {
+        module
+        for item in acquired
+        if item.wanted.requested
+        for module in (engine.store.record(item.blob.sha256) or {}).get("top_level", ())
+        if not module.startswith("_")
+    }
+    wanted = [item.wanted for item in acquired]
+    recipes = [engine.tools.recipe(one.name, one.version, engine.search.packages) for one in wanted]
+    named = [check for recipe in recipes if recipe for check in recipe.checks]
+    return [*(import_check(module) for module in sorted(modules)), *named]
+
+
+def _row(item: Acquired, store: Store) -> dict[str, Any]:
+    record = store.record(item.blob.sha256) or {}
+    return {
+        "name": item.wanted.name,
+        "version": item.wanted.version,
+        "filename": item.blob.filename,
+        "sha256": item.blob.sha256,
+        "size": item.blob.size,
+        "unpacked": record.get("unpacked", 0),
+        "files": record.get("files", 0),
+        "how": item.how,
+        "requested": item.wanted.requested,
+    }

@@ -1,0 +1,113 @@
+"""The PEP 517 front end of two worlds: requirements in a clean host environment, hooks with the target's answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.build.request import BuildRequest, Uv
+from builder.build.sources import Backend
+from builder.errors import BuildFailure
+from builder.run import environment, run
+
+HOOK = Path(__file__).parent / "hook.py"
+
+
+@dataclass(kw_only=True)
+class Frontend:
+    """One build's host environment and source tree. `variables` are for hooks only; `deadline` is seconds per step."""
+
+    request: BuildRequest
+    uv: Uv
+    tree: Path
+    venv: Path
+    backend: Backend
+    variables: Mapping[str, str]
+    settings: Mapping[str, str]
+    log: Path
+    deadline: float
+    scratch: Path
+    _count: int = field(default=0, init=False)
+
+    @property
+    def python(self) -> Path:
+        """The host environment's interpreter."""
+        return self.venv / "bin" / "python"
+
+    def install_requirements(self, interpreter: Path) -> tuple[str, ...]:
+        """Makes the environment with the static and then the asked-for requirements; what it then holds."""
+        recipe = self.request.recipe
+        self.uv.venv(self.venv, python=interpreter)
+        self._install((*self.backend.requires, *(recipe.build_dependencies if recipe else ())))
+        if not self._runs_setup_py():
+            self._install(tuple(self._hook("get_requires_for_build_wheel", [dict(self.settings)], optional=True) or ()))
+        return self.uv.freeze(self.python)
+
+    def build(self, out: Path) -> Path:
+        """Runs the back end (or the recipe's setup.py commands); the wheel it made in `out`."""
+        out.mkdir(parents=True, exist_ok=True)
+        if self._runs_setup_py():
+            self._setup_py(out)
+        else:
+            self._hook("build_wheel", [str(out), dict(self.settings), None])
+        wheels = sorted(out.glob("*.whl"))
+        if len(wheels) != 1:
+            names = ", ".join(wheel.name for wheel in wheels) or "none"
+            raise BuildFailure(f"the build must make one wheel, made {names}", subject=self._subject, next=self._see)
+        return wheels[0]
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.request.name} {self.request.version}"
+
+    @property
+    def _see(self) -> str:
+        return f"Log: {self.log}"
+
+    def _runs_setup_py(self) -> bool:
+        recipe = self.request.recipe
+        return bool(recipe and recipe.setup_py_commands and (self.tree / "setup.py").exists())
+
+    def _install(self, requirements: tuple[str, ...]) -> None:
+        if not requirements:
+            return
+        recipe = self.request.recipe
+        self.uv.install(
+            self.python,
+            requirements,
+            constraints=recipe.constraints if recipe else (),
+            exclude_newer=self.request.as_of,
+            log=self.log,
+        )
+
+    def _hook(self, name: str, arguments: list[Any], *, optional: bool = False) -> Any:
+        self._count += 1
+        question, answer = (self.scratch / f"hook-{self._count}-{part}.json" for part in ("request", "answer"))
+        asked = {"backend": self.backend.name, "backend_path": list(self.backend.path), "hook": name}
+        question.write_text(json.dumps({**asked, "optional": optional, "arguments": arguments}))
+        self._run([HOOK, question, answer])
+        return json.loads(answer.read_text())
+
+    def _setup_py(self, out: Path) -> None:
+        """The commands of a recipe one after the other, as separate processes, told where to work."""
+        assert self.request.recipe is not None
+        build = self.scratch / "build"
+        told: dict[str, list[str | Path]] = {
+            "build_ext": ["--build-lib", build / "lib", "--build-temp", build / "temp"],
+            "bdist_wheel": ["--dist-dir", out, "--plat-name", f"linux_{self.request.profile.machine}"],
+        }
+        for command in self.request.recipe.setup_py_commands:
+            self._run(["setup.py", *command.split(), *told.get(command, [])])
+
+    def _run(self, words: list[str | Path]) -> None:
+        run(
+            [self.python, *words],
+            cwd=self.tree,
+            env=environment({**self.variables, "TMPDIR": str(self.scratch)}),
+            log=self.log,
+            timeout=self.deadline,
+            subject=self._subject,
+        )

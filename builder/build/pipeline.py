@@ -1,0 +1,193 @@
+"""One wheel from source: unpack, environment, hooks, checks, honest tag - the story of a build on one screen."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from builder.build.cross import Toolchain, config_settings, hook_variables, write_files
+from builder.build.durations import remember_seconds
+from builder.build.frontend import Frontend
+from builder.build.product import check_identity, check_native, expects_native, finish
+from builder.build.request import BuildRequest, Built, Uv
+from builder.build.sources import Backend, has_extension_sources, read_backend, uses_rust
+from builder.errors import BuildFailure
+from builder.events import Event, Report, silent
+from builder.fetch import public
+from builder.places import cache_root
+from builder.toolchain.headers import prepare_headers
+from builder.toolchain.interpreter import Interpreter, find_interpreter
+from builder.toolchain.rust import find_rust
+from builder.toolchain.sysroot import prepare_sysroot
+from builder.toolchain.zig import find_zig, prepare, target
+from builder.unpack import unpack, verify
+from builder.wheel import WheelFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How to build: `timeout` of each step (s), compiler processes at once, whether the work directory stays."""
+
+    timeout: float = 3600.0
+    jobs: int = 1
+    keep_work: bool = False
+    offline: bool = False
+
+
+def build_wheel(
+    request: BuildRequest,
+    *,
+    uv: Uv,
+    out: Path,
+    report: Report = silent,
+    options: BuildOptions = BuildOptions(),  # frozen
+) -> Built:
+    """Builds a wheel for the request's profile into `out` and audits it; any number of processes may build at once.
+
+    Raises a BuildFailure that names the project and its log: bad source, missing toolchain part, failed back end,
+    time-out, lost machine code, refused by the audit.
+    """
+    started, log = monotonic(), _log_path(request)
+    verify(request.source.path, request.source.sha256, subject=request.name)
+    with _work_directory(options) as work, _naming(request, log):
+        tree = unpack(request.source.path, work / "source", subdirectory=_subdirectory(request))
+        backend = read_backend(tree)
+        if has_extension_sources(tree):  # for pure Python 100 s of CPU would be in vain
+            prepare(request.profile, report=report)
+        interpreter = find_interpreter(request.profile.python)
+        toolchain = _toolchain(request, uses_rust(tree, backend), options.offline)
+        front = _frontend(
+            request, uv, work=work, tree=tree, backend=backend, toolchain=toolchain, log=log, options=options
+        )
+        report(Event(subject=_subject(request), stage="build", message="installing build requirements"))
+        requirements = front.install_requirements(interpreter.path)
+        report(Event(subject=_subject(request), stage="build", message=f"building for {request.profile.name}"))
+        wheel = WheelFile.open(front.build(work / "wheel"))
+        check_identity(wheel, request)
+        check_native(wheel, request, expected=expects_native(request, tree), log=log)
+        path, found = finish(wheel, request, out)
+    seconds = monotonic() - started
+    remember_seconds(request.name, request.profile, seconds)
+    report(Event(subject=_subject(request), stage="build", message=f"{path.name}, {seconds:.0f} s", level="done"))
+    provenance = {
+        **provenance_of(request, front, toolchain, interpreter),
+        "requirements": list(requirements),
+        "audit": {"max_glibc": found.max_glibc, "findings": [str(finding) for finding in found.findings]},
+        "log": str(log),
+        "seconds": round(seconds, 1),
+    }
+    return Built(path=path, provenance=provenance, log=log, seconds=seconds)
+
+
+def provenance_of(
+    request: BuildRequest, front: Frontend, toolchain: Toolchain, interpreter: Interpreter
+) -> dict[str, Any]:
+    """What a wheel was made of, as JSON values: source, recipe, back end, toolchain, flags."""
+    recipe = request.recipe
+    return {
+        "source": {"sha256": request.source.sha256, "url": public(request.source.url)},
+        "recipe": {"name": f"{recipe.name}/{recipe.directory.name}", "digest": recipe.digest} if recipe else None,
+        "backend": front.backend.name,
+        "as_of": request.as_of,
+        "python": interpreter.version,
+        "toolchain": {
+            "zig": toolchain.zig.version,
+            "target": target(request.profile),
+            "cpu": request.profile.cpu,
+            "headers": dict(toolchain.headers.origin),
+            "libraries": dict(toolchain.sysroot.packages) if toolchain.sysroot else {},
+            "rust": toolchain.rust.version if toolchain.rust else None,
+        },
+        "flags": {name: front.variables[name] for name in ("CFLAGS", "CXXFLAGS") if name in front.variables},
+    }
+
+
+def _toolchain(request: BuildRequest, rust: bool, offline: bool) -> Toolchain:
+    libraries = request.recipe.libraries if request.recipe else ()
+    return Toolchain(
+        zig=find_zig(),
+        headers=prepare_headers(request.profile, offline=offline),
+        sysroot=prepare_sysroot(request.profile, libraries, offline=offline),
+        rust=find_rust(request.profile, offline=offline) if rust else None,
+    )
+
+
+def _frontend(
+    request: BuildRequest,
+    uv: Uv,
+    *,
+    work: Path,
+    tree: Path,
+    backend: Backend,
+    toolchain: Toolchain,
+    log: Path,
+    options: BuildOptions,
+) -> Frontend:
+    recipe = request.recipe
+    files = write_files(work / "files", request.profile, jobs=options.jobs)
+    venv, scratch = work / "venv", work / "tmp"
+    scratch.mkdir()
+    variables = hook_variables(
+        request.profile, toolchain, files, venv=venv, tree=tree, jobs=options.jobs, recipe=recipe
+    )
+    if not (tree / "PKG-INFO").exists():  # a tag archive: setuptools-scm and its kin would ask git
+        variables = {"SETUPTOOLS_SCM_PRETEND_VERSION": request.version, **variables}
+    return Frontend(
+        request=request,
+        uv=uv,
+        tree=tree,
+        venv=venv,
+        backend=backend,
+        variables=variables,
+        settings=config_settings(backend.module, files, recipe),
+        log=log,
+        deadline=options.timeout,
+        scratch=scratch,
+    )
+
+
+@contextmanager
+def _naming(request: BuildRequest, log: Path) -> Iterator[None]:
+    """Gives what goes wrong inside the project as its subject and the log as what to look at."""
+    try:
+        yield
+    except BuildFailure as failure:
+        if not failure.subject:
+            failure.subject = _subject(request)
+            failure.args = (f"{failure.subject}: {failure.what}",)
+        failure.next = failure.next or f"Log: {log}"
+        raise
+
+
+@contextmanager
+def _work_directory(options: BuildOptions) -> Iterator[Path]:
+    work = Path(tempfile.mkdtemp(prefix="ot2-build-")).resolve()
+    try:
+        yield work
+    finally:
+        if not options.keep_work:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _subdirectory(request: BuildRequest) -> str | None:
+    """Where the project lies in the archive that the recipe names; an index's sdist is the project."""
+    named = request.recipe.source if request.recipe else None
+    return named.path if named and named.sha256 == request.source.sha256 else None
+
+
+def _subject(request: BuildRequest) -> str:
+    return f"{request.name} {request.version}"
+
+
+def _log_path(request: BuildRequest) -> Path:
+    directory = cache_root() / "logs" / "build"
+    directory.mkdir(parents=True, exist_ok=True)
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    return directory / f"{request.name}-{request.version}-{request.profile.name}-{moment}.log"

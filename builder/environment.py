@@ -1,0 +1,107 @@
+"""Environments: named sets of requirements with their checks and settings, as values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.fetch import public
+from builder.files import digest_of
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+FLOOR = "3.10"  # the oldest Python of a supported robot
+TIMEOUTS = {"import": 300.0, "run": 300.0, "program": 900.0}  # seconds; robots and emulated ones are 10-20x slower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """An index named by the project: an http(s) URL of the simple API, or the file: URL of a directory of wheels."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One check of an installed release; `kind` is import, run or program and says which of the fields is set."""
+
+    kind: str
+    name: str
+    timeout: float
+    module: str = ""
+    argv: tuple[str, ...] = ()
+    expect: str | None = None
+    source: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The check as it stands in a manifest."""
+        own: dict[str, dict[str, Any]] = {
+            "import": {"module": self.module},
+            "run": {"argv": list(self.argv), "expect": self.expect},
+            "program": {"source": self.source},
+        }
+        return {"kind": self.kind, "name": self.name, "timeout": self.timeout, **own[self.kind]}
+
+
+def import_check(module: str) -> Check:
+    """The check that `module` can be imported from the release."""
+    return Check(kind="import", name=f"import {module}", timeout=TIMEOUTS["import"], module=module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What is to be installed together.
+
+    `requirements` and `constraints` are PEP 508 strings, `local` absolute paths of projects, modules and files beside
+    them. `as_of` is a date (YYYY-MM-DD): nothing uploaded later is considered; None means the day of the first lock.
+    `python` is the oldest Python the lock must hold for. `quick` and `deep` are None where nobody gave checks.
+    `source` says what the target was: environment, recipe, requirement, path, wheel or url.
+    """
+
+    name: str
+    requirements: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    local: tuple[Path, ...] = ()
+    as_of: str | None = None
+    indexes: tuple[Index, ...] = ()
+    python: str = FLOOR
+    quick: tuple[Check, ...] | None = None
+    deep: tuple[Check, ...] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    system_packages: bool = False
+    install_method: str | None = None
+    source: str = "environment"
+    path: Path | None = None
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What a person would say is in it: the requirements, and the names of local files and directories."""
+        return (*self.requirements, *(f"./{path.name}" for path in self.local))
+
+    @property
+    def digest(self) -> str:
+        """sha256 over everything that is written in it (not over the contents of local projects)."""
+        return digest_of(
+            {
+                "name": self.name,
+                "requirements": list(self.requirements),
+                "constraints": list(self.constraints),
+                "local": [str(path) for path in self.local],
+                "as_of": self.as_of,
+                "indexes": [[index.name, public(index.url)] for index in self.indexes],
+                "python": self.python,
+                "quick": None if self.quick is None else [check.as_dict() for check in self.quick],
+                "deep": None if self.deep is None else [check.as_dict() for check in self.deep],
+                "variables": dict(self.variables),
+                "system_packages": self.system_packages,
+                "install_method": self.install_method,
+            }
+        )
+
+
+def safe_name(text: str) -> str:
+    """An environment name made of any text: lower case, other characters become dashes."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "unnamed"

@@ -1,0 +1,29 @@
+"""Progress: what stages tell whoever watches. Stages report values; only the renderer prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One step of something: `subject` (a robot, a package, a profile), its `stage`, and how far it is.
+
+    `done` and `total` are bytes where `unit` is "B", else counts. `level` is "progress", "info", "warning" or "done".
+    """
+
+    subject: str
+    stage: str
+    message: str = ""
+    done: int | None = None
+    total: int | None = None
+    unit: str = ""
+    level: str = "progress"
+
+
+Report = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """A Report for callers that do not watch."""

@@ -1,0 +1,98 @@
+"""Files as we write them: atomic, hashed, canonical, locked."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from builder.errors import DiskFailure
+
+try:
+    import fcntl
+except ImportError:  # Windows: one process at a time is then the user's own care
+    fcntl = None  # type: ignore[assignment]
+
+CHUNK = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT)
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hexadecimal sha256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal sha256 of a file, read in chunks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces, so that equal values are equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest_of(value: Any) -> str:
+    """Hexadecimal sha256 of a value's canonical JSON."""
+    return sha256_bytes(canonical_json(value))
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
+    """A temporary path beside `path`; renamed over it, synced, when the block ends well, removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(mode)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Writes a file whole or not at all."""
+    with replacing(path, mode=mode) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, value: Any, *, mode: int = 0o644) -> None:
+    """Writes a value as indented JSON, whole or not at all."""
+    write_bytes(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n", mode=mode)
+
+
+@contextlib.contextmanager
+def disk_failures(where: Path) -> Iterator[None]:
+    """Raises DiskFailure for a full disk or denied access in the block; it names the file, or else `where`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (*FULL, *DENIED, errno.EIO):
+            raise
+        way = "Free some space there" if error.errno in FULL else "Look at its owner and permissions"
+        raise DiskFailure(
+            f"{error.filename or where}: {error.strerror}",
+            next=f"{way}, or use another place; $OT2DEPLOY_CACHE says where the store is.",
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds an exclusive lock named by `path` (a file of its own), waiting for other processes and threads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,72 @@
+"""From an environment and a profile to a verified bundle: the story of the builder on one screen."""
+
+from __future__ import annotations
+
+from builder import local, remembered
+from builder.bundle import Bundle
+from builder.engine import Engine, open_engine
+from builder.environment import Environment
+from builder.events import Event, Report, silent
+from builder.files import disk_failures
+from builder.local import LocalFile
+from builder.lock import Lock, current, lock
+from builder.profile import Profile
+
+__all__ = ["Engine", "make_bundle", "make_lock", "open_engine"]
+
+
+def make_bundle(environment: Environment, profile: Profile, engine: Engine, report: Report = silent) -> Bundle:
+    """environment x profile -> lock -> select -> acquire -> audit -> bundle.
+
+    The same question asked again is answered from the store in well under a second: uv is not started and the lock
+    not parsed. Raises a Failure that names everything that could not be had.
+    """
+    with disk_failures(engine.store.root):
+        return _make_bundle(environment, profile, engine, report)
+
+
+def _make_bundle(environment: Environment, profile: Profile, engine: Engine, report: Report) -> Bundle:
+    files = local.prepare(environment, engine.store, engine.uv, report)
+    locked = _locked(environment, engine, files, report)
+    key = remembered.key(environment, profile, engine, locked, files)
+    if known := remembered.bundle(key, engine.store):
+        return known
+    from builder.acquire import acquire_all
+    from builder.assembly import bundle_of
+    from builder.selection import select
+
+    wanted = select(locked, profile, local=[file.sha256 for file in files])
+    report(Event(subject=profile.name, stage="select", message=f"{len(wanted)} packages", level="info"))
+    acquired = acquire_all(
+        wanted,
+        profile,
+        engine,
+        environment=environment.name,
+        indexes=environment.indexes,
+        as_of=locked.as_of,
+        report=report,
+    )
+    bundle = bundle_of(environment, profile, engine, acquired, locked)
+    remembered.keep(key, bundle, engine.store)
+    return bundle
+
+
+def make_lock(environment: Environment, engine: Engine, report: Report = silent) -> Lock:
+    """The environment's lock alone: the one that is there while its inputs are the same, else a new one."""
+    with disk_failures(engine.locks):
+        return _locked(environment, engine, local.prepare(environment, engine.store, engine.uv, report), report)
+
+
+def _locked(environment: Environment, engine: Engine, files: tuple[LocalFile, ...], report: Report) -> Lock:
+    # Offline there is no use in asking for a lock by the very uv that is installed now.
+    accepted = None if engine.offline else engine.uv_version()
+    with engine.store.lock(f"lock-{environment.name}"):
+        upgrade = engine.upgrade and environment.name not in engine.upgraded
+        if not upgrade and (known := current(environment, engine.locks, files, accepted)):
+            return known
+        report(Event(subject=environment.name, stage="lock", message="resolving with uv"))
+        version = engine.uv_version()
+        made = lock(environment, engine.locks, engine.uv(), uv_version=version, local=files, upgrade=upgrade)
+        engine.upgraded.add(environment.name)
+    report(Event(subject=environment.name, stage="lock", message=f"locked as of {made.as_of}", level="done"))
+    return made

@@ -1,0 +1,139 @@
+"""The one place where builder and ot2deploy start processes on the host."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import ToolFailure
+
+# What a child may see of our environment. Everything else (PYTHON*, PIP_*, CC, CFLAGS ...) would make a result
+# depend on the shell it was started from.
+PASSED = (
+    "HOME", "PATH", "LANG", "LC_ALL", "TERM", "TMPDIR", "USER", "LOGNAME", "SYSTEMROOT",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "ALL_PROXY", "all_proxy",
+    "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CARGO_HOME", "RUSTUP_HOME", "DOCKER_HOST", "SSH_AUTH_SOCK",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A process that has ended: its argv, exit status and combined or separate output."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+def environment(extra: Mapping[str, str] | None = None, *, passed: Sequence[str] = ()) -> dict[str, str]:
+    """The cleaned environment for a child; `passed` names further variables to let through."""
+    kept = {name: os.environ[name] for name in (*PASSED, *passed) if name in os.environ}
+    return {**kept, **(extra or {})}
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    input: bytes | None = None,
+    log: Path | None = None,
+    check: bool = True,
+    subject: str = "",
+) -> Finished:
+    """Runs a program to its end in a process group of its own.
+
+    `env` is the whole environment (default: `environment()`). With `log`, both streams go to that file and the
+    tail of it stands in the error. In time-out (seconds), or when we are interrupted, the whole group is killed.
+    Raises ToolFailure when the program is missing, runs too long or, with `check`, ends with a status other than 0.
+    """
+    words = tuple(str(word) for word in argv)
+    sink = log.open("ab") if log else None
+    try:
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=dict(environment() if env is None else env),
+            stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+            stdout=sink or subprocess.PIPE,
+            stderr=subprocess.STDOUT if sink else subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ToolFailure(f"cannot start {words[0]}: {error.strerror or error}", argv=words, subject=subject) from error
+    finally:
+        if sink:
+            sink.close()
+    try:
+        out, err = process.communicate(input, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        raise ToolFailure(
+            f"{_short(words)} did not end within {timeout:g} s", argv=words, subject=subject, output=_tail(log)
+        ) from None
+    except BaseException:
+        _kill(process)
+        raise
+    finished = Finished(
+        argv=words,
+        status=process.returncode,
+        stdout=(out or b"").decode(errors="replace"),
+        stderr=(err or b"").decode(errors="replace"),
+    )
+    if check and finished.status != 0:
+        raise ToolFailure(
+            f"{_short(words)} ended with status {finished.status}",
+            argv=words,
+            status=finished.status,
+            output=_tail(log) if log else finished.stderr or finished.stdout,
+            subject=subject,
+        )
+    return finished
+
+
+def start(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None) -> int:
+    """Starts a program that outlives us, in a session of its own with both streams appended to `log`; gives its pid.
+
+    Who starts one sees to it that it can be found and ended again (a lock it holds, a file it writes).
+    Raises ToolFailure when it cannot be started.
+    """
+    words = tuple(str(word) for word in argv)
+    with log.open("ab") as sink:
+        try:
+            return subprocess.Popen(
+                words,
+                env=dict(environment() if env is None else env),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ).pid
+        except OSError as error:
+            raise ToolFailure(f"cannot start {words[0]}: {error.strerror or error}", argv=words) from error
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()
+    process.wait()
+
+
+def _short(words: tuple[str, ...]) -> str:
+    return " ".join([Path(words[0]).name, *words[1:4]])
+
+
+def _tail(log: Path | None, size: int = 8192) -> str:
+    if log is None or not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - size))
+        return file.read().decode(errors="replace")

@@ -1,0 +1,16 @@
+# Named by CMAKE_TOOLCHAIN_FILE in the environment, which CMake reads since 3.21
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR $machine)
+find_program(CMAKE_C_COMPILER ot2-cc)
+find_program(CMAKE_CXX_COMPILER ot2-c++)
+find_program(CMAKE_AR ot2-ar)
+find_program(CMAKE_RANLIB ot2-ranlib)
+set(CMAKE_FIND_ROOT_PATH "$$ENV{OT2_CROSS_SYSROOT}" "$$ENV{OT2_CROSS_INCLUDE}")
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
+# CMake's own check of the ABI fails: the wrapper links with -s and --gc-sections
+set(CMAKE_SIZEOF_VOID_P $pointer)
+set(CMAKE_C_SIZEOF_DATA_PTR $pointer)
+set(CMAKE_CXX_SIZEOF_DATA_PTR $pointer)

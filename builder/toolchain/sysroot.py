@@ -1,0 +1,98 @@
+"""Static libraries of the target that a few extensions link (libffi, libyaml, openssl)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.errors import BuildFailure, ConfigFailure
+from builder.files import digest_of, locked, write_json
+from builder.places import cache_root
+from builder.profile import Profile
+from builder.toolchain import apt
+from builder.toolchain.library_sources import SOURCES, build_library
+
+FORMAT = 1
+TRIPLES = {"armv7l": "arm-linux-gnueabihf", "aarch64": "aarch64-linux-gnu", "x86_64": "x86_64-linux-gnu"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """A library: the Debian package that has it, and its archives. They are built for glibc 2.36; that they link
+    against an older one was seen, and every wheel's audit proves it anew."""
+
+    package: str
+    archives: tuple[str, ...]
+
+
+LIBRARIES = {
+    "libffi": Library(package="libffi-dev", archives=("libffi.a",)),
+    "libyaml": Library(package="libyaml-dev", archives=("libyaml.a",)),
+    "openssl": Library(package="libssl-dev", archives=("libssl.a", "libcrypto.a")),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sysroot:
+    """A directory with include/ and lib/ of just the libraries asked for; `packages`: what they come from -> sha256."""
+
+    path: Path
+    packages: Mapping[str, str]
+
+
+def prepare_sysroot(profile: Profile, libraries: tuple[str, ...], *, offline: bool = False) -> Sysroot | None:
+    """The static libraries for a profile's machine, from the cache or made; None where none are asked for.
+
+    Debian's packages of the machine where this host's apt has them, else built from source. Raises ConfigFailure for
+    an unknown library, BuildFailure where there is no way.
+    """
+    if not libraries:
+        return None
+    unknown = sorted(set(libraries) - set(LIBRARIES))
+    if unknown:
+        raise ConfigFailure(f"unknown library {', '.join(unknown)}", next=f"Known: {', '.join(sorted(LIBRARIES))}")
+    names = sorted(set(libraries))
+    key = digest_of([FORMAT, names, profile.machine, profile.glibc, profile.cpu])[:12]
+    directory = cache_root() / "toolchain" / f"sysroot-{profile.machine}-{key}"
+    with locked(directory.with_suffix(".lock")):
+        if not (directory / "packages.json").exists():
+            _make(directory, names, profile, offline)
+    return Sysroot(path=directory, packages=json.loads((directory / "packages.json").read_text()))
+
+
+def _make(directory: Path, names: list[str], profile: Profile, offline: bool) -> None:
+    """Fills the directory and puts it in its place in one rename."""
+    shutil.rmtree(directory, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".sysroot-") as name:
+        fresh = Path(name) / "new"
+        try:
+            origin = _from_debian(Path(name) / "tree", fresh, names, profile.machine, offline)
+        except apt.NoApt as lacking:
+            if not SOURCES.keys() >= set(names):
+                raise
+            try:
+                origin = {library: build_library(library, profile, fresh, offline=offline) for library in names}
+            except BuildFailure as failure:
+                failure.next = failure.next or lacking.next
+                raise
+        (fresh / "lib" / "pkgconfig").mkdir(parents=True, exist_ok=True)
+        write_json(fresh / "packages.json", origin)
+        fresh.rename(directory)
+
+
+def _from_debian(tree: Path, fresh: Path, names: list[str], machine: str, offline: bool) -> dict[str, str]:
+    libraries = [LIBRARIES[name] for name in names]
+    packages = apt.unpack([library.package for library in libraries], machine, tree, offline=offline)
+    include, triple = tree / "usr/include", TRIPLES[machine]
+    shutil.copytree(include, fresh / "include", ignore=shutil.ignore_patterns(triple))
+    if (include / triple).is_dir():  # headers that differ between architectures
+        shutil.copytree(include / triple, fresh / "include", dirs_exist_ok=True)
+    (fresh / "lib").mkdir()
+    for library in libraries:
+        for archive in library.archives:
+            shutil.copy(tree / "usr/lib" / triple / archive, fresh / "lib")
+    return {package.filename: package.sha256 for package in packages}

@@ -1,0 +1,70 @@
+"""Source archives unpacked so that nothing is written outside: tar and zip, verified first."""
+
+from __future__ import annotations
+
+import lzma
+import stat
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from builder.errors import BuildFailure, HashFailure
+from builder.files import sha256_file
+from builder.wheel import DAMAGED
+
+
+class BadSource(BuildFailure):
+    """A source archive that cannot be unpacked, or must not be."""
+
+    code = "bad-source"
+
+
+def verify(path: Path, sha256: str, *, subject: str = "") -> None:
+    """Raises HashFailure unless the file has this sha256."""
+    found = sha256_file(path)
+    if found != sha256:
+        raise HashFailure(
+            f"sha256 mismatch for {path.name}",
+            subject=subject,
+            why=f"Expected {sha256}, got {found}.",
+            next="Nothing was unpacked. Run the command again; if it stays, the source was changed.",
+        )
+
+
+def unpack(archive: Path, destination: Path, *, subdirectory: str | None = None) -> Path:
+    """Unpacks a tar or zip into `destination`; the source tree: the one top directory, or one below it.
+
+    Modes of programs are kept. Raises BadSource for members that would leave `destination`, devices, links that point
+    outside, and files that are no archive.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    try:
+        if zipfile.is_zipfile(archive):
+            _unzip(archive, destination)
+        else:
+            with tarfile.open(archive) as tar:
+                tar.extractall(destination, filter="data")
+    except (tarfile.TarError, lzma.LZMAError, *DAMAGED, ValueError) as error:
+        raise BadSource(f"cannot unpack: {error}", subject=archive.name) from error
+    entries = [entry for entry in destination.iterdir() if entry.name != "pax_global_header"]
+    top = entries[0] if len(entries) == 1 and entries[0].is_dir() else destination
+    if subdirectory is None:
+        return top
+    tree = (top / subdirectory).resolve()
+    if not tree.is_relative_to(top.resolve()) or not tree.is_dir():
+        raise BadSource(f"has no directory {subdirectory}", subject=archive.name)
+    return tree
+
+
+def _unzip(archive: Path, destination: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for info in file.infolist():
+            mode = info.external_attr >> 16
+            path = PurePosixPath(info.orig_filename)
+            if path.is_absolute() or ".." in path.parts or "\\" in info.orig_filename or ":" in "".join(path.parts[:1]):
+                raise BadSource(f"member {info.orig_filename!r} leaves the archive", subject=archive.name)
+            if stat.S_ISLNK(mode):
+                raise BadSource(f"member {info.orig_filename!r} is a link", subject=archive.name)
+            written = Path(file.extract(info, destination))
+            if mode & 0o111 and written.is_file():  # extract() drops modes, and configure must stay a program
+                written.chmod(0o755)

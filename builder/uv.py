@@ -1,0 +1,302 @@
+"""The one caller of the uv program: resolving, host interpreters, virtual environments, sdists of local projects."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from builder.environment import Index
+from builder.errors import BuildFailure, MissingExtra, NetworkFailure, OfflineFailure, ToolFailure
+from builder.files import write_bytes
+from builder.run import Finished, environment, run
+
+RESOLVE, INSTALL, QUICK = 900.0, 1800.0, 120.0  # seconds
+# uv's own settings for reaching indexes, caches and interpreters. What changes a result (UV_FIND_LINKS,
+# UV_EXCLUDE_NEWER, UV_CONSTRAINT, UV_PRERELEASE ...) stays behind, as does everything of pip but its index.
+PASSED = (
+    "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX_STRATEGY", "UV_KEYRING_PROVIDER",
+    "UV_CONFIG_FILE", "UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS",
+    "UV_INSECURE_HOST", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_CONCURRENT_DOWNLOADS", "NETRC",
+)  # fmt: skip
+PIP_INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")
+FINDING = threading.Lock()
+NO_NETWORK = re.compile(
+    r"error sending request|dns error|failed to lookup|connect(ion)? (error|refused)|timed out", re.I
+)
+NOT_CACHED = re.compile(r"network (is|was) disabled|not found in the cache|needs to be downloaded", re.I)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is to be resolved together: PEP 508 lines, and how far to look.
+
+    `python` is the oldest Python it must hold for, `as_of` a date (YYYY-MM-DD) after which nothing was uploaded.
+    """
+
+    requirements: Sequence[str]
+    constraints: Sequence[str]
+    python: str
+    as_of: str
+    indexes: Sequence[Index] = ()
+
+
+class Uv:
+    """The uv program of this host. Every method may use the package index unless `offline`; raises ToolFailure."""
+
+    def __init__(self, program: Path, *, offline: bool = False) -> None:
+        self.program, self.offline = program, offline
+
+    def compile_lock(self, question: Question, out: Path) -> dict[str, list[str]]:
+        """Writes a universal pylock file with hashes to `out`; returns who asks for each package (names, or "" for us).
+
+        Raises BuildFailure with uv's explanation when the requirements contradict each other, NetworkFailure when an
+        index cannot be reached.
+        """
+        with tempfile.TemporaryDirectory(prefix="ot2deploy-lock-") as name:
+            work = Path(name)
+            _write_lines(work / "requirements.in", question.requirements)
+            _write_lines(work / "constraints.txt", question.constraints)
+            argv = [*_compile_argv(question), "--quiet", "--no-header"]
+            locked = work / "pylock.toml"
+            self._resolve([*argv, "--format", "pylock.toml", "--output-file", locked], work, question, self.offline)
+            # The same answer as text says who wants what. All of it is in uv's cache now, and asking the index about
+            # a hundred packages again would take longer than the resolution itself.
+            text = [*argv, "--annotation-style", "line"]
+            try:
+                finished = self._resolve(text, work, question, offline=True)
+            except BuildFailure:
+                finished = self._resolve(text, work, question, self.offline)
+            write_bytes(out, locked.read_bytes())
+        return parents(finished.stdout)
+
+    def find_python(self, minor: str) -> Path | None:
+        """The interpreter of this minor ("3.10") that uv would use: managed, or on PATH. Downloads nothing."""
+        argv = ["python", "find", "--no-project", "--no-python-downloads", f"cpython@{minor}"]
+        finished = self._run(argv, QUICK, check=False)
+        return Path(finished.stdout.strip()) if finished.status == 0 and finished.stdout.strip() else None
+
+    def venv(self, path: Path, *, python: Path) -> None:
+        """Makes a virtual environment without pip at `path`."""
+        self._run(["venv", "--quiet", "--no-project", "--clear", "--python", python, path], QUICK)
+
+    def install(
+        self,
+        python: Path,
+        requirements: Sequence[str],
+        *,
+        constraints: Sequence[str] = (),
+        exclude_newer: str | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """Installs host wheels into the environment of `python`; `exclude_newer` is an RFC 3339 date or time."""
+        if not requirements:
+            return
+        with tempfile.TemporaryDirectory(prefix="ot2deploy-install-") as name:
+            work = Path(name)
+            wanted, limits = work / "requirements.txt", work / "constraints.txt"
+            _write_lines(wanted, requirements)
+            _write_lines(limits, constraints)
+            newer = ["--exclude-newer", end_of(exclude_newer)] if exclude_newer else []
+            argv: list[str | Path] = [
+                "pip",
+                "install",
+                "--python",
+                python,
+                *newer,
+                "--requirement",
+                wanted,
+                "--constraint",
+                limits,
+            ]
+            self._reach(argv, log=log, cwd=work)
+
+    def freeze(self, python: Path) -> tuple[str, ...]:
+        """What the environment of `python` holds, as name==version."""
+        return tuple(self._run(["pip", "freeze", "--python", python], QUICK).stdout.splitlines())
+
+    def build_sdist(self, project: Path, out: Path, *, as_of: str | None = None) -> Path:
+        """Lets a project's own back end make its sdist in the directory `out`."""
+        newer = ["--exclude-newer", end_of(as_of)] if as_of else []
+        self._reach(["build", "--sdist", "--quiet", *newer, "--out-dir", out, project], cwd=out)
+        made = [*out.glob("*.tar.gz"), *out.glob("*.zip")]
+        if len(made) != 1:
+            raise BuildFailure(f"the back end of {project.name} made {len(made)} sdists", next="Look at its build.")
+        return made[0]
+
+    def _resolve(self, argv: Sequence[str | Path], cwd: Path, question: Question, offline: bool) -> Finished:
+        try:
+            return self._run(argv, RESOLVE, cwd=cwd, offline=offline, indexes=question.indexes)
+        except ToolFailure as error:
+            raise _explained(error, offline, question) from error
+
+    def _reach(self, argv: Sequence[str | Path], *, cwd: Path, log: Path | None = None) -> None:
+        """Runs what may need the index, telling a network that is not there from requirements that cannot be had."""
+        try:
+            self._run(argv, INSTALL, cwd=cwd, log=log)
+        except ToolFailure as error:
+            if self.offline and NOT_CACHED.search(error.output):
+                raise OfflineFailure(
+                    "what its build needs is not in uv's cache, and --offline is set",
+                    next="Run the same command once without --offline where there is internet.",
+                    details=error.details,
+                ) from error
+            if NO_NETWORK.search(error.output):
+                raise _unreachable(error.details) from error
+            raise
+
+    def _run(
+        self,
+        argv: Sequence[str | Path],
+        timeout: float,
+        *,
+        cwd: Path | None = None,
+        log: Path | None = None,
+        check: bool = True,
+        offline: bool | None = None,
+        indexes: Sequence[Index] = (),
+    ) -> Finished:
+        mode = ["--offline"] if (self.offline if offline is None else offline) else []
+        words = [self.program, *mode, "--no-progress", "--color", "never", *argv]
+        return run(words, timeout=timeout, cwd=cwd, env=_environment(os.environ, indexes), log=log, check=check)
+
+
+def find(*, offline: bool = False) -> Uv:
+    """uv as it came with ot2deploy[build], else the one on PATH. Raises MissingExtra."""
+    try:
+        from uv import find_uv_bin
+
+        # It asks sysconfig, which in Python < 3.12 answers None to a thread while another one asks for the first time.
+        with FINDING:
+            return Uv(Path(find_uv_bin()), offline=offline)
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv")
+        if found is None:
+            raise MissingExtra("build", "uv") from None
+        return Uv(Path(found), offline=offline)
+
+
+def version() -> str | None:
+    """uv's version without starting it: the installed wheel's, else what tells one program on PATH from another."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("uv")
+    except PackageNotFoundError:
+        found = shutil.which("uv")
+        if found is None:
+            return None
+        facts = Path(found).stat()
+        return f"path-{facts.st_size}-{facts.st_mtime_ns}"
+
+
+def end_of(as_of: str) -> str:
+    """The moment after a date (UTC), which uv would otherwise read in the host's time zone; a time stays as it is."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", as_of):
+        return as_of
+    return f"{datetime.date.fromisoformat(as_of) + datetime.timedelta(days=1)}T00:00:00Z"
+
+
+def parents(text: str) -> dict[str, list[str]]:
+    """Who asks for each package, from uv's `name==1.0  # via a, -r requirements.in` lines; "" stands for the file."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        package, _, note = line.partition("# via ")
+        match = re.match(r"[A-Za-z0-9._-]+", package)
+        if match:
+            via = [word.strip() for word in note.split(",") if word.strip() and not word.strip().startswith("-c ")]
+            found[match[0].lower()] = ["" if word.startswith("-r ") else word for word in via]
+    return found
+
+
+def _compile_argv(question: Question) -> list[str]:
+    argv = [
+        "pip",
+        "compile",
+        "requirements.in",
+        "--constraint",
+        "constraints.txt",
+        "--universal",
+        "--no-python-downloads",
+    ]
+    argv += ["--python", sys.executable, "--python-version", question.python, "--exclude-newer", end_of(question.as_of)]
+    for index in question.indexes:
+        if index.url.startswith("file:"):
+            argv += ["--find-links", unquote(urlsplit(index.url).path)]
+    return argv
+
+
+def index_urls(outer: Mapping[str, str]) -> list[str]:
+    """The URLs of the indexes that the user's environment names, to uv or to pip."""
+    names = (*(name for name in PASSED if name.startswith(("UV_INDEX", "UV_DEFAULT", "UV_EXTRA"))), *PIP_INDEXES)
+    words = [word for name in names for word in outer.get(name, "").split() if "://" in word]
+    return [re.sub(r"^[\w.-]+=(?=https?:)", "", word) for word in words]
+
+
+def _environment(outer: Mapping[str, str], indexes: Sequence[Index] = ()) -> dict[str, str]:
+    """The child's environment: the user's index configuration goes on working, given to uv or to pip.
+
+    Named indexes come before the user's own. They stand here and not in argv, which everybody on the host can read.
+    """
+    named = [name for name in outer if re.fullmatch(r"UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)", name)]
+    extra = {}
+    if not any(name in outer for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")) and outer.get("PIP_INDEX_URL"):
+        extra["UV_DEFAULT_INDEX"] = outer["PIP_INDEX_URL"]
+    if not any(name in outer for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL")) and outer.get("PIP_EXTRA_INDEX_URL"):
+        extra["UV_INDEX"] = outer["PIP_EXTRA_INDEX_URL"]
+    if "SSL_CERT_FILE" not in outer and outer.get("PIP_CERT"):
+        extra["SSL_CERT_FILE"] = outer["PIP_CERT"]
+    asked = environment(extra, passed=(*PASSED, *named))
+    if urls := [index.url for index in indexes if not index.url.startswith("file:")]:
+        asked["UV_INDEX"] = " ".join([*urls, *filter(None, [asked.get("UV_INDEX")])])
+    return asked
+
+
+def _explained(error: ToolFailure, offline: bool, question: Question) -> BuildFailure:
+    said = tuple(line for line in error.output.splitlines() if line.strip())
+    if offline:
+        return OfflineFailure(
+            "the requirements cannot be resolved with --offline",
+            why="uv's cache does not hold what the index says about them.",
+            next="Run the same command once without --offline where there is internet.",
+            details=said,
+        )
+    if NO_NETWORK.search(error.output):
+        return _unreachable(said)
+    named = [index.name for index in question.indexes if not index.url.startswith("file:")]
+    if named and "filtered by `exclude-newer`" in error.output:
+        return BuildFailure(
+            f"the requirements cannot be resolved as of {question.as_of}",
+            why=f"Either nothing fits that is so old, or the index {' or '.join(named)} gives its files no upload "
+            "times (PEP 700): uv then takes none of them, as their age is unknown.",
+            next="Set a later as_of; or name a directory with the index's wheels instead: url: ./wheels",
+            details=said,
+        )
+    return BuildFailure(
+        "the requirements cannot be resolved",
+        why="uv's explanation stands above: requirements, constraints and as-of date leave no set of packages.",
+        next="Loosen a requirement or constraint, or set a later as_of.",
+        details=said,
+    )
+
+
+def _unreachable(said: tuple[str, ...]) -> NetworkFailure:
+    return NetworkFailure(
+        "the package index cannot be reached",
+        why="No network, or a proxy or certificate that is not configured.",
+        next="Check the connection, UV_DEFAULT_INDEX and HTTPS_PROXY.",
+        details=said,
+    )
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
