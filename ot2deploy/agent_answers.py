@@ -1,0 +1,57 @@
+"""The agent's errors as ours: one table from its codes to the error tree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ot2deploy.errors import (
+    AgentFailure,
+    AgentTooNew,
+    CheckFailed,
+    DiskFull,
+    InstallFailed,
+    Locked,
+    NoPrevious,
+    NotInstalled,
+    RobotFailure,
+    RobotUnsupported,
+    TransferFailure,
+)
+
+BY_CODE: Mapping[str, type[RobotFailure]] = {
+    "agent-too-new": AgentTooNew,
+    "blob-missing": TransferFailure,
+    "blob-offset": TransferFailure,
+    "blob-sha256": TransferFailure,
+    "checks-failed-to-run": CheckFailed,
+    "disk-full": DiskFull,
+    "install-failed": InstallFailed,
+    "locked": Locked,
+    "no-pip": RobotUnsupported,
+    "no-previous": NoPrevious,
+    "not-installed": NotInstalled,
+    "not-verified": CheckFailed,
+    "robot-unsupported": RobotUnsupported,
+    "wrong-python": InstallFailed,
+}
+
+
+def failure_of(robot: str, message: Mapping[str, Any]) -> RobotFailure:
+    """The failure that an error message of the agent stands for. `agent_code` and `values` keep its own words."""
+    code, details, data = str(message.get("code", "")), message.get("details"), message.get("data")
+    values = dict(data) if isinstance(data, dict) else {}
+    parts = {name: str(message.get(name) or "") for name in ("why", "next")}
+    what = str(message.get("what") or "the agent refused without a reason")
+    kind = BY_CODE.get(code, AgentFailure)
+    failure: RobotFailure
+    if kind is Locked:
+        failure = Locked(what, holder=values, subject=robot, **parts)
+    else:
+        lines = tuple(str(line) for line in details) if isinstance(details, list) else ()
+        if kind is AgentFailure:
+            lines = (*lines, f"agent error: {code or 'none'}")
+        failure = kind(what, subject=robot, details=lines, **parts)
+    failure.agent_code = code
+    failure.values = values
+    return failure

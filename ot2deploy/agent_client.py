@@ -1,0 +1,304 @@
+"""The host's side of the agent: brings it to a robot, talks to it, and sends files through it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from builder.events import Event, Report, silent
+from builder.store import Blob
+from ot2deploy import agent_archive
+from ot2deploy.agent_answers import failure_of
+from ot2deploy.agent_transfer import Sent, Transfer
+from ot2deploy.errors import AgentFailure, ConnectionLost, DiskFull, Locked, RobotUnsupported
+from ot2deploy.inventory import Robot
+from ot2deploy.record import who
+from ot2deploy.transport import Session, Stream, script
+
+PROTOCOL = 1
+HEARTBEAT = 5.0  # seconds; the agent gives up after 30 of silence
+PATIENCE = 1800.0  # seconds without a word from the agent; an installation on a slow robot says little
+HELLO = 120.0  # seconds until the agent says hello; an emulated robot under load is slow
+LAST_WORDS = 1.0  # seconds for what an agent wrote to standard error to arrive after its end
+GOODBYE = 10.0  # seconds for the agent to give the lock back and end
+MISSING, DAMAGED, UNWRITTEN, OUTSIDE = 97, 96, 95, 94  # exit statuses of our two scripts
+
+START = "[ -f @agent@ ] || exit 97; exec @python@ -I @agent@ @mode@"
+# The file appears under its name only when its bytes are proven; two hosts may bring it at the same time.
+# An embedded simulated robot names its root: what lies outside is the computer that simulates it.
+BRING = (
+    'case @directory@ in "${OT2DEPLOY_SIM_ROOT:-}"/*) ;; *) exit 94 ;; esac; '
+    "mkdir -p @directory@ && cat > @part@ || { rm -f @part@; exit 95; }; "
+    "sum=$( { sha256sum || shasum -a 256; } < @part@ 2>/dev/null); "
+    '[ "${sum%% *}" = @sha@ ] && mv -f @part@ @agent@ && exit 0; rm -f @part@; exit 96'
+)
+
+
+class AgentSession:
+    """A conversation with the agent, for one thread; it holds the robot's lock. Made by `open_agent`."""
+
+    def __init__(self, stream: Stream, robot: str, report: Report = silent) -> None:
+        self.robot, self.report = robot, report
+        self._stream = stream
+        self._frames = threading.Lock()
+        self._ended = threading.Event()
+        self._errors: deque[bytes] = deque(maxlen=64)
+        self._threads = [
+            threading.Thread(target=work, name=f"{robot} {name}", daemon=True)
+            for name, work in (("heartbeat", self._beat), ("errors", self._listen))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def request(self, op: str, **fields: Any) -> dict[str, Any]:
+        """The result of one request; events on the way go to the report.
+
+        Raises the Failure that the agent's error stands for, AgentFailure for an answer that is none, ConnectionLost.
+        """
+        self.post(op, **fields)
+        return self.answer()
+
+    def post(self, op: str, **fields: Any) -> None:
+        """Sends a request without waiting for its answer; answers come in the order of the requests."""
+        self._write("J", json.dumps({"op": op, **fields}).encode())
+
+    def payload(self, data: bytes | memoryview) -> None:
+        """Sends a piece of what a request announced."""
+        self._write("B", data)
+
+    def answer(self) -> dict[str, Any]:
+        """The next answer; see `request`."""
+        while True:
+            message = self._message(PATIENCE)
+            kind = message.get("type")
+            if kind == "event":
+                self.report(_event(self.robot, message))
+            elif kind == "result":
+                return message
+            elif kind == "error":
+                raise failure_of(self.robot, message)
+            else:
+                raise self._broken(f"it said {kind!r}")
+
+    def send(self, kind: str, blobs: Sequence[Blob], report: Report | None = None) -> Sent:
+        """Sends the blobs that are missing on the robot ("wheels" or "packs"), resuming cut ones.
+
+        Raises DiskFull, TransferFailure, ConnectionLost.
+        """
+        return Transfer(self, kind, blobs, report or self.report).run()
+
+    def hello(self, sha256: str) -> None:
+        """Reads the agent's first message and checks that both speak the same protocol."""
+        message = self._message(HELLO, first=True)
+        if message.get("type") == "error":
+            raise failure_of(self.robot, message)
+        if message.get("type") != "hello" or message.get("protocol") != PROTOCOL:
+            raise self._broken(f"it speaks protocol {message.get('protocol')}, this ot2deploy {PROTOCOL}")
+        if message.get("agent") != sha256:
+            raise AgentDamaged("the agent on the robot is not the file we brought", subject=self.robot)
+
+    def close(self) -> None:
+        """Ends the conversation and waits a moment for the agent to give the lock back."""
+        self._ended.set()
+        with contextlib.suppress(ConnectionLost, TimeoutError, BrokenPipeError):
+            self._stream.finish()
+            self._stream.wait(GOODBYE)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Ends the conversation without waiting."""
+        self._ended.set()
+        self._stream.close()
+
+    def _write(self, kind: str, data: bytes | memoryview) -> None:
+        try:
+            with self._frames:
+                self._stream.write(b"%s %d\n" % (kind.encode(), len(data)))
+                self._stream.write(data)
+        except BrokenPipeError:
+            # It ended; what it said before tells why: let whoever reads next find that.
+            if self._ended.is_set():
+                raise
+            self._explain()
+
+    def _explain(self) -> None:
+        """Raises what the agent said last, or that it said nothing."""
+        while True:
+            message = self._message(GOODBYE)
+            if message.get("type") == "error":
+                raise failure_of(self.robot, message)
+
+    def _message(self, timeout: float, *, first: bool = False) -> dict[str, Any]:
+        """The agent's next message. Before the first one a robot may print other lines, such as a MOTD."""
+        while True:
+            try:
+                line = self._stream.readline(timeout)
+            except TimeoutError:
+                raise self._broken(f"it said nothing for {timeout:.0f} s") from None
+            if not line:
+                status = self._stream.wait(GOODBYE)
+                if first and status == MISSING:
+                    raise AgentMissing("the agent is not on the robot yet", subject=self.robot)
+                raise self._broken(f"it ended with status {status}")
+            try:
+                message = json.loads(line)
+            except ValueError:
+                message = None
+            if isinstance(message, dict):
+                return message
+            if not first:
+                raise self._broken(f"it said {line[:80]!r}")
+
+    def _broken(self, why: str) -> AgentFailure:
+        self._threads[-1].join(LAST_WORDS)
+        tail = b"".join(self._errors).decode(errors="replace").splitlines()[-12:]
+        return AgentFailure(
+            f"the agent on the robot failed: {why}",
+            subject=self.robot,
+            why="What was current stays current.",
+            next="Push again; if it stays, run with -v and report it.",
+            details=tuple(tail),
+        )
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT):
+            if self._frames.acquire(blocking=False):  # whoever holds it is sending, which is as good
+                try:
+                    self._stream.write(b"H 0\n")
+                except (BrokenPipeError, ConnectionLost):
+                    return
+                finally:
+                    self._frames.release()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(ConnectionLost):
+            while data := self._stream.read_error(4096):
+                self._errors.append(data)
+
+
+class AgentMissing(AgentFailure):
+    """The agent's file is not on the robot; `open_agent` brings it."""
+
+    code = "agent-missing"
+
+
+class AgentDamaged(AgentFailure):
+    """The agent's file on the robot has other bytes than its name says; `open_agent` brings it again, once."""
+
+    code = "agent-damaged"
+
+
+@contextlib.contextmanager
+def open_agent(
+    session: Session, robot: Robot, *, run: str, environment: str | None, fingerprint: str, report: Report = silent,
+    wait: bool = False,
+) -> Iterator[AgentSession]:  # fmt: skip
+    """A session with the agent that holds the robot's lock; both end with the block.
+
+    `run` is the run's id, `fingerprint` the probed one. The agent is brought when it is not there. Raises Locked
+    (unless `wait`), AgentTooNew, RobotUnsupported, AgentFailure, ConnectionLost.
+    """
+    agent = _started(session, robot, report)
+    try:
+        asked = {
+            "protocol": PROTOCOL, "base": robot.base, "root": robot.root, "run": run, "who": who(),
+            "fingerprint": fingerprint, "environment": environment,
+        }  # fmt: skip
+        try:
+            agent.request("begin", **asked, wait=wait)
+        except Locked as locked:
+            if locked.holder.get("run") != run:
+                raise
+            # Our own connection broke off before, and the agent behind it has not noticed yet: it does within 30 s.
+            agent.request("begin", **asked, wait=True)
+        yield agent
+    except BaseException:
+        agent.abandon()
+        raise
+    agent.close()
+
+
+def ensure_agent(session: Session, robot: Robot) -> str:
+    """Makes sure that the agent's file is on the robot; returns its sha256. Raises DiskFull, AgentFailure."""
+    sha256 = agent_archive.build()[1]
+    if session.run(script("[ -f @agent@ ]", agent=_path(robot, sha256))).status != 0:
+        _bring(session, robot)
+    return sha256
+
+
+def agent_command(robot: Robot, mode: str) -> str:
+    """The remote command that starts the agent as "session" or "exec"; status 97 when it is not on the robot."""
+    python = robot.system_path("/usr/bin/python3")
+    return script(START, agent=_path(robot, agent_archive.build()[1]), python=python, mode=mode)
+
+
+def frame(kind: str, data: bytes) -> bytes:
+    """One frame of the protocol: kind, length, newline, data."""
+    return b"%s %d\n%s" % (kind.encode(), len(data), data)
+
+
+def _started(session: Session, robot: Robot, report: Report) -> AgentSession:
+    sha256 = agent_archive.build()[1]
+    for last in (False, True):
+        agent = AgentSession(session.open(agent_command(robot, "session")), robot.name, report)
+        try:
+            agent.hello(sha256)
+        except (AgentMissing, AgentDamaged):
+            agent.abandon()
+            if last:
+                raise
+            _bring(session, robot)
+        except BaseException:
+            agent.abandon()
+            raise
+        else:
+            return agent
+    raise AssertionError("unreachable")
+
+
+def _path(robot: Robot, sha256: str) -> str:
+    return f"{robot.base_path}/agent/{sha256}.pyz"
+
+
+def _bring(session: Session, robot: Robot) -> None:
+    data, sha256 = agent_archive.build()
+    directory = f"{robot.base_path}/agent"
+    part = f"{directory}/.{sha256[:16]}.{secrets.token_hex(4)}.part"
+    words = {"directory": directory, "part": part, "sha": sha256, "agent": _path(robot, sha256)}
+    done = session.run(script(BRING, **words), input=data, timeout=HELLO)
+    if done.status == OUTSIDE:
+        raise RobotUnsupported(
+            "this is a simulated robot; its entry needs the `root:` that lab.yaml has", subject=robot.name,
+            why=f"Without it the agent would be written to {directory} of the computer that simulates it.",
+            next="Use the lab.yaml that `ot2deploy sim up` wrote: --robots lab.yaml",
+        )  # fmt: skip
+    if done.status == UNWRITTEN:
+        raise (DiskFull if "No space left" in done.error else AgentFailure)(
+            f"the agent could not be written to {directory}",
+            subject=robot.name,
+            why="Releases live below it, so it has to be writable and have room.",
+            next=f"Look at it: ssh {robot.user}@{robot.address} df {robot.base}   or set `base` in the inventory.",
+            details=tuple(done.error.splitlines()[-5:]),
+        )
+    if done.status != 0:
+        raise AgentFailure(
+            "the agent arrived damaged on the robot" if done.status == DAMAGED else "the agent could not be brought",
+            subject=robot.name,
+            details=tuple(done.error.splitlines()[-5:]),
+            next="Try again; if it stays, look at the robot's storage.",
+        )
+
+
+def _event(robot: str, message: dict[str, Any]) -> Event:
+    return Event(
+        subject=robot,
+        stage=str(message.get("stage", "")),
+        message=str(message.get("message") or ""),
+        done=message.get("done"),
+        total=message.get("total"),
+    )

@@ -1,0 +1,77 @@
+"""Where a push takes its bundles from: an environment and the engine, or a bundle file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from builder.bundle import Bundle
+from builder.errors import Failure, UsageFailure
+from builder.profile import Profile
+
+
+class Bundles(Protocol):
+    """Gives the bundle for a profile. `environment` is its name, `origin` says in words what the target was."""
+
+    environment: str
+    origin: str
+
+    def for_profile(self, profile: Profile) -> Bundle:
+        """The bundle for robots of this profile. Raises Failure; safe to call from many threads."""
+
+
+class Once:
+    """Makes one bundle per ABI, however many robots ask for it at the same time; failures are remembered, too."""
+
+    def __init__(self, environment: str, origin: str, make: Callable[[Profile], Bundle]) -> None:
+        self.environment, self.origin, self._make = environment, origin, make
+        self._guard = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
+        self._made: dict[str, Bundle | Failure] = {}
+
+    def for_profile(self, profile: Profile) -> Bundle:
+        """The bundle for a profile, made by the first who asks; the others wait."""
+        with self._guard:
+            turn = self._turns.setdefault(profile.key, threading.Lock())
+        with turn:
+            if profile.key not in self._made:
+                try:
+                    self._made[profile.key] = self._make(profile)
+                except Failure as failure:
+                    failure.subject = failure.subject or profile.name  # several robots will show it
+                    self._made[profile.key] = failure
+        made = self._made[profile.key]
+        if isinstance(made, Failure):
+            raise made
+        return made
+
+
+def from_file(path: Path) -> Bundles:
+    """Bundles of an `.ot2bundle` file; needs no index, uv or compiler."""
+    from builder import bundle as bundle_module
+    from builder import profile_host
+
+    if not path.is_file():
+        raise UsageFailure(f"{path} does not exist", next=f"Run: ot2deploy bundle TARGET --profile NAME -o {path}")
+    found = bundle_module.read(path)
+    by_abi = {bundle.manifest["abi"]: bundle for bundle in found}
+    name = found[0].manifest["environment"]
+
+    def pick(profile: Profile) -> Bundle:
+        if profile.key not in by_abi:
+            held = ", ".join(sorted(bundle.manifest["profile"]["name"] for bundle in found))
+            raise UsageFailure(
+                f"{path.name} holds nothing for {profile.name}",
+                why=f"It was made for {held}.",
+                next=f"Run: ot2deploy bundle {name} -o {path.name} {profile_host.option(profile)}",
+            )
+        return by_abi[profile.key]
+
+    return Once(name, f"bundle file {path.name}", pick)
+
+
+def is_bundle_file(target: str) -> bool:
+    """Whether a target names a bundle file."""
+    return target.endswith(".ot2bundle")

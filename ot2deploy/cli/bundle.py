@@ -1,0 +1,88 @@
+"""`ot2deploy bundle`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ot2deploy.cli import options, units
+from ot2deploy.cli.outcomes import release
+from ot2deploy.cli.result import Shown, lines, table
+
+if TYPE_CHECKING:
+    from builder.bundle import Bundle
+    from ot2deploy.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A bundle file and what is in it."""
+
+    path: Path
+    origin: str
+    bundles: tuple[Bundle, ...]
+
+    exit_code = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The manifests, and where the file is."""
+        return {
+            "path": str(self.path),
+            "size": self.path.stat().st_size,
+            "origin": self.origin,
+            "manifests": [dict(bundle.manifest) for bundle in self.bundles],
+        }
+
+
+@click.command("bundle")
+@click.argument("target")
+@options.profiles
+@click.option(
+    "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Where to write it; without it, TARGET's name with .ot2bundle here.",
+)  # fmt: skip
+@options.project
+@options.no_repair
+@options.offline
+@options.output
+def command(
+    target: str, profiles: tuple[str, ...], path: Path | None, project: Project, no_repair: bool, offline: bool
+) -> Shown:
+    """Write an environment's wheels for one or more profiles into one file.
+
+    Such a file can be pushed with neither index, uv nor compiler.
+    """
+    from builder import bundle, profile_host
+    from ot2deploy.engine import environment_bundles
+
+    wanted = [profile_host.load(name) for name in profiles]
+    with options.reporting() as report:
+        source = environment_bundles(project, target, offline=offline, repair=not no_repair, report=report)
+        made = tuple(source.for_profile(profile) for profile in wanted)
+    path = path or Path(f"{source.environment}.ot2bundle")
+    bundle.write(made, path)
+    rows = [_row(one) for one in made]
+    return Shown(
+        result=Written(path=path, origin=source.origin, bundles=made),
+        parts=(
+            lines(f"{source.environment}: {source.origin}", style="title"),
+            table(("profile", "release", "wheels", "size", "from"), rows, right=("wheels", "size")),
+            lines("", f"{path}, {units.size(path.stat().st_size)}"),
+        ),
+    )
+
+
+def _row(one: Bundle) -> tuple[str, ...]:
+    wheels = one.manifest["wheels"]
+    how = Counter(wheel["how"] for wheel in wheels)
+    return (
+        one.manifest["profile"]["name"],
+        release(one.manifest["digest"]),
+        str(len(wheels)),
+        units.size(sum(wheel["size"] for wheel in wheels)),
+        ", ".join(f"{number} {name}" for name, number in how.most_common()),
+    )

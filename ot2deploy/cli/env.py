@@ -1,0 +1,104 @@
+"""`ot2deploy env`: the environments that can be pushed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from builder.errors import Failure
+from builder.fetch import public
+from ot2deploy.cli import options
+from ot2deploy.cli.outcomes import failures
+from ot2deploy.cli.result import Answer, Shown, table
+
+if TYPE_CHECKING:
+    from builder.environment import Environment
+    from ot2deploy.project import Project
+
+
+@click.group("env")
+def command() -> None:
+    """The environments that can be pushed: list, show."""
+
+
+@command.command("list")
+@options.project
+@options.output
+def list_environments(project: Project) -> Shown:
+    """List the environments by name: the project's own first, then the shipped ones."""
+    from builder import targets
+    from builder.environment_file import load
+    from ot2deploy.engine import open_for
+
+    search = open_for(project).search
+    found, problems = [], []
+    for name in targets.environment_names(search):
+        file = targets.find_environment(name, search)
+        try:
+            if file:
+                found.append(load(file))
+        except Failure as failure:  # the others can be pushed all the same
+            problems.append(failure)
+    rows = [(one.name, ", ".join(one.wanted), one.as_of or "", str(one.path)) for one in found]
+    told = [{"name": one.name, "wanted": list(one.wanted), "as_of": one.as_of, "path": str(one.path)} for one in found]
+    data = {"environments": told, "problems": [failure.as_dict() for failure in problems]}
+    return Shown(
+        result=Answer(data=data, exit_code=2 if problems else 0),
+        parts=(table(("environment", "wants", "as of", "file"), rows), *failures(problems)),
+    )
+
+
+@command.command("show")
+@click.argument("target")
+@options.project
+@options.output
+def show(target: str, project: Project) -> Shown:
+    """Show what a target means: its requirements, constraints, checks and settings."""
+    from builder.targets import resolve
+    from ot2deploy.engine import open_for
+
+    found = resolve(target, open_for(project).search)
+    return Shown(result=Answer(data=_told(found)), parts=(table(("part", "value"), _rows(found), title=found.name),))
+
+
+def _told(one: Environment) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "source": one.source,
+        "path": str(one.path) if one.path else None,
+        "requirements": list(one.requirements),
+        "constraints": list(one.constraints),
+        "local": [str(path) for path in one.local],
+        "as_of": one.as_of,
+        "indexes": [{"name": index.name, "url": public(index.url)} for index in one.indexes],
+        "python": one.python,
+        "variables": dict(one.variables),
+        "system_packages": one.system_packages,
+        "install_method": one.install_method,
+        "checks": {
+            "quick": [check.as_dict() for check in one.quick or ()],
+            "deep": [check.as_dict() for check in one.deep or ()],
+        },
+    }
+
+
+def _rows(one: Environment) -> list[tuple[str, str]]:
+    several: list[tuple[str, list[str]]] = [
+        ("requirement", [*one.requirements, *map(str, one.local)]),
+        ("constraint", list(one.constraints)),
+        ("index", [index.name for index in one.indexes]),
+        ("quick check", [check.name for check in one.quick or ()]),
+        ("deep check", [check.name for check in one.deep or ()]),
+        ("variable", [f"{name}={value}" for name, value in one.variables.items()]),
+    ]
+    single = [
+        ("is", one.source),
+        ("file", str(one.path or "")),
+        ("as of", one.as_of or ""),
+        ("python from", one.python),
+    ]
+    return [
+        *((name, value) for name, value in single if value),
+        *((name, v) for name, values in several for v in values),
+    ]

@@ -1,0 +1,152 @@
+"""The options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from builder.events import Report, silent
+from ot2deploy.cli.progress import PlainProgress
+
+if TYPE_CHECKING:
+    from ot2deploy.project import Project
+    from ot2deploy.visit import Fleet
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """How this call speaks: filled in while the command line is parsed, read at the boundary."""
+
+    json: bool = False
+    verbose: bool = False
+    command: str = ""
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    settings = ctx.ensure_object(Settings)
+    settings.command = " ".join(ctx.command_path.split()[1:])
+    if value:
+        setattr(settings, str(param.name), True)
+
+
+_json = click.option(
+    "--json", is_flag=True, expose_value=False, is_eager=True, callback=_remember,
+    help="Print the result as one JSON document; no progress.",
+)  # fmt: skip
+_verbose = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, is_eager=True, callback=_remember,
+    help="Show the traceback of an error.",
+)  # fmt: skip
+robots = click.option(
+    "--robots", "robots_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="The inventory; without it, the project's inventory.yaml.",
+)  # fmt: skip
+limit = click.option(
+    "--limit", default="", metavar="NAMES", help="Only these robots, groups or patterns, with commas; !NAME takes away."
+)
+_jobs = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="How many robots at once; without it, 16.",
+)
+_trust = click.option(
+    "--trust-on-first-use", "trust", is_flag=True, help="Pin the host key of a robot that has none pinned yet."
+)
+offline = click.option("--offline", is_flag=True, help="Use no index and no download: only what is in the store.")
+no_repair = click.option(
+    "--no-repair", is_flag=True, help="Build from source instead of repairing a wheel that is only a little too new."
+)
+profiles = click.option(
+    "--profile", "profiles", required=True, multiple=True, metavar="NAME",
+    help="The ABI: ot2-py310, ot2-py312, debian-12-armhf or host. May be given again.",
+)  # fmt: skip
+
+
+def environment_name(_ctx: click.Context, _: click.Parameter, value: str) -> str:
+    """The name of an environment as robots have it. Raises UsageFailure for what can be none."""
+    from builder.environment import NAME
+    from builder.errors import UsageFailure
+
+    if not NAME.fullmatch(value):
+        raise UsageFailure(
+            f"`{value}` is no name of an environment",
+            why="Names have small letters, digits and . _ - only, and begin with a letter or digit.",
+            next="See which are on your robots: ot2deploy status",
+        )
+    return value
+
+
+environment_argument = click.argument("environment", callback=environment_name)
+
+
+def output(command: F) -> F:
+    """--json and --verbose, on every command."""
+    return _json(_verbose(command))
+
+
+def project(command: F) -> F:
+    """--project; the command gets the Project as `project`."""
+
+    def found(ctx: click.Context, _: click.Parameter, value: Path | None) -> Project | None:
+        if ctx.resilient_parsing:  # a shell completes a line that is not written yet
+            return None
+        from ot2deploy.project import Project
+
+        return Project.find(value)
+
+    return click.option(
+        "--project", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", callback=found,
+        help="The project's directory; without it, the nearest parent that is one.",
+    )(command)  # fmt: skip
+
+
+def fleet(command: F) -> F:
+    """Which project, which of its robots and how many at once; the command passes them all to `visiting`."""
+    return project(robots(limit(_trust(_jobs(command)))))
+
+
+@contextlib.contextmanager
+def visiting(**where: Any) -> Iterator[Fleet]:
+    """The robots that the options of `fleet` name, with progress shown while the block runs."""
+    from ot2deploy.visit import Fleet
+
+    with reporting() as report, Fleet(report=report, **where) as fleet:
+        yield fleet
+
+
+@contextlib.contextmanager
+def reporting() -> Iterator[Report]:
+    """Progress as the current call wants it."""
+    if wants_json() or sys.stderr is None or not sys.stderr.isatty():
+        # The renderer is needed only at the end then, and is imported while robots and indexes are waited for.
+        threading.Thread(target=import_module, args=("ot2deploy.cli.render",), daemon=True).start()
+        yield silent if wants_json() or sys.stderr is None else PlainProgress(_write_line)
+        return
+    from ot2deploy.cli import render
+
+    with render.live() as report:
+        yield report
+
+
+def _write_line(line: str) -> None:
+    # Whoever read the progress may have gone; that is no reason to leave robots half-way.
+    with contextlib.suppress(BrokenPipeError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def wants_json() -> bool:
+    """Whether this call was given --json."""
+    return click.get_current_context().ensure_object(Settings).json

@@ -1,0 +1,169 @@
+"""Draws results and progress on a terminal, in a pipe or as JSON. The only module that imports rich."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from builder.events import Event, Report
+from ot2deploy.cli import result as parts
+from ot2deploy.cli.progress import amount, rate, said
+
+PIPE_WIDTH = 400  # a table in a pipe is not folded
+STYLES = {"plain": "", "good": "green", "warning": "yellow", "bad": "bold red", "dim": "dim", "title": "bold"}
+CELLS = {
+    "ok": "green", "passed": "green", "pushed": "green", "switched": "green", "verified": "green",
+    "rolled back": "green",
+    "failed": "bold red", "missing": "bold red", "error": "bold red", "refused": "bold red", "no answer": "bold red",
+    "no access": "bold red", "unsupported": "bold red", "host key not pinned": "bold red",
+    "host key changed": "bold red", "incomplete": "yellow",
+    "warning": "yellow", "no change": "dim",
+}  # fmt: skip
+
+
+def result(shown: parts.Shown) -> None:
+    """Prints a result's parts on standard output."""
+    console = _console(sys.stdout)
+    for part in shown.parts:
+        if isinstance(part, parts.Table):
+            _print_table(console, part)
+        else:
+            for line in part.lines:
+                console.print(Text(line, style=STYLES[part.style]), soft_wrap=True)
+
+
+def as_json(document: object) -> None:
+    """Prints one JSON document on standard output, in letters that every encoding has."""
+    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+
+@contextlib.contextmanager
+def live() -> Iterator[Report]:
+    """A Report with live rows on standard error, which is a terminal."""
+    with LiveProgress(_console(sys.stderr)) as shown:
+        yield shown
+
+
+class LiveProgress:
+    """A Report that keeps one live row per subject; what must stay readable is printed above the rows."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._rows: dict[str, TaskID] = {}
+        self._guard = threading.Lock()
+        self._live = Progress(
+            SpinnerColumn(finished_text="·"),
+            TextColumn("[bold]{task.fields[subject]}"),
+            TextColumn("{task.description}"),
+            _Bar(bar_width=24),
+            _Amount(),
+            console=console,
+            transient=True,
+            refresh_per_second=5,
+        )
+
+    def __enter__(self) -> LiveProgress:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        with self._guard:
+            if event.level == "progress":
+                self._row(event)
+            else:
+                self._above(event)
+
+    def _above(self, event: Event) -> None:
+        style = "warning" if event.level == "warning" else "plain"
+        subject = f"{event.subject}: " if event.subject else ""
+        self._console.print(Text(subject + said(event), style=STYLES[style]), soft_wrap=True)
+        if event.level == "done" and event.subject in self._rows:
+            self._live.remove_task(self._rows.pop(event.subject))
+
+    def _row(self, event: Event) -> None:
+        row = self._rows.get(event.subject)
+        if row is None:
+            row = self._rows[event.subject] = self._live.add_task("", subject=event.subject, event=event, total=None)
+        task = next(task for task in self._live.tasks if task.id == row)
+        if task.fields["event"].stage != event.stage:
+            self._live.reset(row, total=event.total)
+        self._live.update(row, description=said(event), completed=event.done or 0, total=event.total, event=event)
+
+
+class _Bar(BarColumn):
+    """A bar where the whole is known, nothing where it is not."""
+
+    def render(self, task: Task) -> ProgressBar | Text:  # type: ignore[override]
+        return super().render(task) if task.total else Text("")
+
+
+class _Amount(ProgressColumn):
+    """How much, how fast and how long still, of the row's last event."""
+
+    def render(self, task: Task) -> Text:
+        event: Event = task.fields["event"]
+        if event.total is None or event.done is None:
+            return Text("")
+        return Text(amount(event) + rate(event, task.elapsed or 0.0))
+
+
+class _Console(Console):
+    """A console that leaves a closed pipe to the boundary instead of exiting by itself."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # rich calls this while it handles the BrokenPipeError
+
+
+def _console(stream: object) -> Console:
+    console = _Console(file=stream, highlight=False, emoji=False, markup=False)  # type: ignore[arg-type]
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def _print_table(console: Console, part: parts.Table) -> None:
+    if part.title:
+        console.print(Text(part.title, style=STYLES["title"]), soft_wrap=True)
+    drawn = _table(part, terminal=console.is_terminal)
+    if not console.is_terminal:
+        with console.capture() as captured:
+            console.print(drawn)
+        console.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
+    elif console.measure(drawn, options=console.options.update(width=PIPE_WIDTH)).maximum > console.width:
+        _print_records(console, part)
+    else:
+        console.print(drawn)
+
+
+def _print_records(console: Console, part: parts.Table) -> None:
+    """A table that is wider than the terminal: a paragraph for each row, nothing cut off."""
+    width = max(map(len, part.columns))
+    for row in part.rows:
+        console.print(Text(row[0], style=STYLES["title"]), soft_wrap=True)
+        for heading, cell in zip(part.columns[1:], row[1:], strict=True):
+            if cell:
+                line = Text.assemble((f"  {heading:{width}}  ", "dim"), (cell, CELLS.get(cell, "")))
+                console.print(line, soft_wrap=True)
+
+
+def _table(part: parts.Table, *, terminal: bool) -> RichTable:
+    used = [at for at in range(len(part.columns)) if not part.rows or any(row[at] for row in part.rows)]
+    drawn = RichTable(header_style="bold", box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, show_edge=False)
+    for at in used:
+        drawn.add_column(part.columns[at], justify="right" if part.columns[at] in part.right else "left")
+    for row in part.rows:
+        drawn.add_row(*(Text(row[at], style=CELLS.get(row[at], "")) for at in used))
+    return drawn

@@ -1,0 +1,56 @@
+"""`ot2deploy verify`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ot2deploy.cli import options, units
+from ot2deploy.cli.outcomes import failed, release
+from ot2deploy.cli.result import Shown, lines, table
+
+if TYPE_CHECKING:
+    from ot2deploy.run_result import RunResult
+
+
+@click.command("verify")
+@options.environment_argument
+@options.fleet
+@click.option("--deep", is_flag=True, help="Run the deep checks, too; they can take minutes.")
+@options.output
+def command(environment: str, deep: bool, **where: Any) -> Shown:
+    """Run an environment's checks on robots, now.
+
+    The checks came with the release; nothing is needed from this machine.
+    """
+    from ot2deploy.verify import VerifyRequest, verify
+
+    with options.visiting(**where) as fleet:
+        return _view(verify(VerifyRequest(fleet=fleet, environment=environment, deep=deep)))
+
+
+def _view(result: RunResult) -> Shown:
+    rows = [
+        (
+            outcome.robot.name,
+            "ok" if check["ok"] else "failed",
+            check["name"],
+            units.seconds(check["seconds"]),
+            check.get("version") or "",
+            check.get("file") or "",
+        )
+        for outcome in result.outcomes
+        if outcome.value
+        for check in outcome.value["checks"]
+    ]
+    releases = [f"{o.robot.name} {release(o.value['release'])}" for o in result.outcomes if o.value]
+    head = f"{result.environment}: {', '.join(releases)}" if releases else result.environment
+    return Shown(
+        result=result,
+        parts=(
+            lines(head, style="title"),
+            *((table(("robot", "state", "check", "took", "version", "file"), rows, right=("took",)),) if rows else ()),
+            *failed(result.outcomes),
+        ),
+    )

@@ -1,0 +1,71 @@
+"""The build engine as ot2deploy uses it: opened for a project, asked for bundles and packs."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from builder.bundle import Bundle
+from builder.environment import Environment
+from builder.errors import BuildFailure
+from builder.events import Event, Report
+from builder.pipeline import Engine, make_bundle, open_engine
+from builder.profile import Profile
+from builder.store import Blob
+from builder.targets import Search, resolve
+from ot2deploy.bundles import Bundles, Once
+from ot2deploy.project import Project
+
+ORIGINS = {
+    "environment": "environment {path}",
+    "recipe": "recipe, {wanted}",
+    "requirement": "requirement {wanted}",
+    "path": "local {wanted}",
+    "wheel": "wheel {wanted}",
+    "url": "URL of {name}",
+}
+
+
+def open_for(project: Project, *, offline: bool = False, repair: bool = True, upgrade: bool = False) -> Engine:
+    """The engine with the project's directories searched first and its locks kept beside its state."""
+    search = Search(environments=project.environments, packages=project.packages)
+    return open_engine(project.lock_dir, search=search, offline=offline, repair=repair, upgrade=upgrade)
+
+
+def environment_bundles(project: Project, target: str, *, offline: bool, repair: bool, report: Report) -> Bundles:
+    """Bundles made from a target. Raises UsageFailure when the target means nothing; builds only when asked for one."""
+    engine = open_for(project, offline=offline, repair=repair)
+    environment = resolve(target, engine.search)
+    return Once(environment.name, origin(environment), partial(_make, environment, engine, report))
+
+
+def origin(environment: Environment) -> str:
+    """What a target turned out to be, in words for the plan."""
+    path = environment.path or ""
+    return ORIGINS[environment.source].format(path=path, wanted=", ".join(environment.wanted), name=environment.name)
+
+
+def packs(bundle: Bundle, profile: Profile, *, project: Project, offline: bool, report: Report) -> tuple[Blob, ...]:
+    """The bundle's wheels as trees made by the robots' pip on this machine, for the tree method.
+
+    Raises BuildFailure where no interpreter of the profile's minor is at hand.
+    """
+    from builder.pack import Packing, pack_all, pip_pin
+
+    engine = open_for(project, offline=offline)
+    interpreter = engine.uv().find_python(profile.python)
+    if interpreter is None:
+        raise BuildFailure(
+            f"the tree method needs CPython {profile.python} on this machine",
+            why="Trees are made by the robots' pip in an interpreter of the same minor.",
+            next=f"Run: uv python install {profile.python}   or push without --install-method tree.",
+        )
+    pin = pip_pin(profile)
+    # pip itself comes the way every wheel does: locked, hashed, kept in the store.
+    pip = make_bundle(Environment(name="ot2deploy-pip", requirements=(f"pip=={pin.version}",)), profile, engine, report)
+    report(Event(subject=profile.name, stage="pack", message="making trees of the wheels"))
+    packing = Packing(profile=profile, interpreter=interpreter, pip_wheel=pip.blobs[0].path, store=engine.store)
+    return pack_all(bundle.blobs, packing)
+
+
+def _make(environment: Environment, engine: Engine, report: Report, profile: Profile) -> Bundle:
+    return make_bundle(environment, profile, engine, report)

@@ -1,0 +1,124 @@
+"""The settings a robot can have: each declared once, with its default, its meaning and its check."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+REMOTE_PATH = re.compile(r"(/[A-Za-z0-9._-]+)+", re.ASCII)  # what may stand in a remote command line
+METHODS = ("pip", "tree")
+KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+Value = str | int | Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One setting: `check` turns what the file says (text or whole number) into its value or raises ValueError.
+
+    `default` None means that there is none; a robot's address then is its name.
+    """
+
+    check: Callable[[str | int], Value]
+    default: Value | None = None
+    help: str
+
+
+def _text(value: str | int) -> str:
+    text = str(value)
+    if not text or text != text.strip() or any(ord(char) < 32 for char in text):
+        raise ValueError("must be text without line breaks or space around it")
+    return text
+
+
+def _host(value: str | int) -> str:
+    text = _text(value)
+    if " " in text or text.startswith("-"):
+        raise ValueError("must be a host name, an address or an alias of ~/.ssh/config")
+    return text
+
+
+def _port(value: str | int) -> int:
+    if not isinstance(value, int) or not 1 <= value <= 65535:
+        raise ValueError("must be a number from 1 to 65535")
+    return value
+
+
+def _user(value: str | int) -> str:
+    text = _text(value)
+    if not NAME.fullmatch(text):
+        raise ValueError("must be a user name")
+    return text
+
+
+def _file(value: str | int) -> Path:
+    return Path(_text(value)).expanduser()
+
+
+def _address(value: str | int) -> str:
+    text = _host(value)
+    if text.count(":") == 1 or "@" in text:
+        raise ValueError("must be the address alone; `user:` and `port:` are settings of their own")
+    return text
+
+
+def _remote_path(value: str | int) -> str:
+    text = _text(value).rstrip("/")
+    if not REMOTE_PATH.fullmatch(text) or {".", ".."} & set(text.split("/")):
+        raise ValueError("must be an absolute path without .., of letters, digits and . _ / - only")
+    return text
+
+
+def _method(value: str | int) -> str:
+    if value not in METHODS:
+        raise ValueError(f"must be one of {', '.join(METHODS)}")
+    return str(value)
+
+
+def host_key(value: str | int) -> str:
+    """A public host key as "type base64" without its comment. Raises ValueError."""
+    words = str(value).split()
+    if len(words) < 2 or words[0] not in KEY_TYPES:
+        raise ValueError(f'must be a public key as in known_hosts, "type base64"; types: {", ".join(KEY_TYPES)}')
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+    except binascii.Error:
+        blob = b""
+    parts = _parts(blob)
+    if len(parts) < 2 or parts[0] != words[0].encode():
+        raise ValueError(f"is no complete {words[0]} key (copied only in part?)")
+    return f"{words[0]} {words[1]}"
+
+
+def _parts(blob: bytes) -> list[bytes]:
+    """The strings that a public key consists of, each after its length (RFC 4253, 6.6); none where one is cut."""
+    parts = []
+    while blob:
+        size = int.from_bytes(blob[:4], "big")
+        part, blob = blob[4 : 4 + size], blob[4 + size :]
+        if len(part) != size or not size:
+            return []
+        parts.append(part)
+    return parts
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "address": Setting(
+        check=_address, help="host name, IP address or alias of ~/.ssh/config; default: the robot's name"
+    ),
+    "port": Setting(check=_port, default=22, help="SSH port"),
+    "user": Setting(check=_user, default="root", help="SSH user"),
+    "identity_file": Setting(check=_file, help="private key; default: ssh agent, ~/.ssh/config and ~/.ssh"),
+    "host_key": Setting(check=host_key, help='the robot\'s public host key, "type base64"'),
+    "serial": Setting(check=_text, help="the robot's serial number"),
+    "profile": Setting(check=_text, help="ABI profile to expect; default: what the probe finds"),
+    "via": Setting(check=_host, help="jump host: a robot of this file, user@host:port, or an alias of ~/.ssh/config"),
+    "root": Setting(check=_remote_path, default="", help="what stands before system paths (simulated robots only)"),
+    "base": Setting(check=_remote_path, default="/var/ot2deploy", help="where releases live on the robot"),
+    "http_port": Setting(check=_port, default=31950, help="port of the robot's HTTP API"),
+    "install_method": Setting(check=_method, help="pip or tree; default: the environment's choice, else pip"),
+}

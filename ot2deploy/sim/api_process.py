@@ -1,0 +1,91 @@
+"""The program that serves the HTTP APIs of a project's robots: `python -m ot2deploy.sim.api_process DIRECTORY`.
+
+Started by `api_server.serve`, which says what is in the directory. It ends on SIGTERM, and by itself
+when its directory is deleted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder import files
+from ot2deploy.sim import api_server, engine, lab
+from ot2deploy.sim.api import Api, Server
+from ot2deploy.sim.state import Place
+
+WATCH = 2.0  # seconds between looks at whether the directory is still there
+KEYS = "/var/home/.ssh/authorized_keys"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One robot as its API sees it: `runs/NAME.json` holds what `sim busy` wrote; `container` is empty if embedded."""
+
+    directory: Path
+    name: str
+    serial: str
+    container: str
+    version: str
+
+    def facts(self) -> Mapping[str, Any]:
+        """See api.Machine."""
+        about = {"name": self.name, "serial": self.serial, "api_version": self.version, "system_version": self.version}
+        return {**about, **api_server.read_runs(self.directory, self.name)}
+
+    def restart(self) -> None:
+        """See api.Machine."""
+        threading.Thread(target=self._restart, daemon=True).start()
+
+    def _restart(self) -> None:
+        lab.restart_at(Place(directory=self.directory.parent), self.name)
+
+    def read_keys(self) -> str | None:
+        """See api.Machine; an embedded robot has one key, and it stays."""
+        if not self.container:
+            return None
+        return engine.connect().execute(self.container, ["cat", KEYS])[1]
+
+    def write_keys(self, text: str) -> None:
+        """See api.Machine."""
+        engine.connect().execute(self.container, ["sh", "-c", f'umask 077; printf %s "$1" > {KEYS}', "sh", text])
+
+
+def main(directory: Path) -> None:
+    """Serves until SIGTERM, or until its directory is deleted."""
+    ending = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    with (directory / "alive").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        wanted = json.loads((directory / "robots.json").read_text(encoding="utf-8"))["robots"]
+        servers = {}
+        for name, robot in wanted.items():
+            about = {key: robot[key] for key in ("serial", "container", "version")}
+            servers[name] = Server(Api(machine=Desk(directory=directory, name=name, **about)), robot["port"])
+            threading.Thread(target=servers[name].serve_forever, daemon=True).start()
+        ports = {name: server.server_address[1] for name, server in servers.items()}
+        files.write_json(directory / "ports.json", {"schema": 1, "ports": ports})
+        while not ending.wait(WATCH) and _is_there(directory / "alive", lock.fileno()):
+            pass
+
+
+def _is_there(path: Path, descriptor: int) -> bool:
+    """Whether the file behind a descriptor still has its name: who deletes a project shall not keep our process."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
