@@ -1,0 +1,71 @@
+"""The environment of a hook's process: what it holds, and what must not reach it."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import pytest
+
+from builder.build.cross import Toolchain, config_settings, hook_variables, write_files
+from builder.build.durations import UNKNOWN, expected_seconds, remember_seconds
+from builder.profile import load
+from builder.recipe import Recipe
+from builder.toolchain.headers import Headers
+from builder.toolchain.rust import Rust
+from builder.toolchain.zig import Zig
+
+PROFILE = load("ot2-py310")
+RUST = Rust(target="armv7-unknown-linux-gnueabihf", version="rustc 1", compiler=Path("/rustc"))
+
+
+def variables(tmp_path: Path, *, rust: Rust | None = None, recipe: Recipe | None = None) -> dict[str, str]:
+    headers = Headers(include=tmp_path / "include", site=tmp_path / "site", module="_sysconfigdata_x", origin={})
+    toolchain = Toolchain(zig=Zig(path=Path("/zig"), version="0"), headers=headers, rust=rust)
+    files = write_files(tmp_path / "files", PROFILE, jobs=2)
+    venv, tree = tmp_path / "venv", tmp_path / "tree"
+    return hook_variables(PROFILE, toolchain, files, venv=venv, tree=tree, jobs=2, recipe=recipe)
+
+
+def test_python_answers_as_the_target_and_tools_come_from_the_environment(tmp_path: Path) -> None:
+    found = variables(tmp_path)
+    assert found["_PYTHON_HOST_PLATFORM"] == "linux-armv7l"
+    assert found["PATH"].split(":")[0] == str(tmp_path / "venv" / "bin")
+    assert (found["CC"], found["SOURCE_DATE_EPOCH"], found["PYTHONHASHSEED"]) == ("ot2-cc", "315532800", "0")
+
+
+def test_no_library_of_the_host_is_found_by_pkg_config(tmp_path: Path) -> None:
+    found = variables(tmp_path)
+    assert found["PKG_CONFIG_LIBDIR"].startswith(str(tmp_path))
+    assert found["PKG_CONFIG_PATH"] == ""
+
+
+def test_rust_builds_leave_cc_to_the_host(tmp_path: Path) -> None:
+    found = variables(tmp_path, rust=RUST)
+    assert not {"CC", "CXX", "AR"} & set(found)
+    assert found["CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER"] == "ot2-cc"
+    assert f"{tmp_path / 'tree'}=/src" in found["RUSTFLAGS"]
+
+
+def test_a_recipe_says_the_last_word(tmp_path: Path) -> None:
+    recipe = Recipe(name="x", version=None, directory=tmp_path, digest="0", cflags=("-Os",), env={"WITH_X": "1"})
+    found = variables(tmp_path, recipe=recipe)
+    assert (found["CFLAGS"], found["CXXFLAGS"], found["WITH_X"]) == ("-Os", "-Os", "1")
+
+
+def test_build_systems_files(tmp_path: Path) -> None:
+    files = write_files(tmp_path, PROFILE, jobs=3)
+    meson = configparser.ConfigParser()
+    meson.read(files.meson)
+    assert meson["host_machine"]["cpu_family"] == "'arm'"
+    assert "parallel = 3" in files.setup_cfg.read_text()
+    assert '"$ENV{OT2_CROSS_SYSROOT}"' in files.cmake.read_text()
+    assert config_settings("mesonpy", files, None) == {"setup-args": f"--cross-file={files.meson}"}
+    assert config_settings("setuptools.build_meta", files, None) == {}
+
+
+def test_seconds_are_remembered(clean_environment: None) -> None:
+    assert expected_seconds("asyncpg", PROFILE) > expected_seconds("MarkupSafe", PROFILE)
+    assert expected_seconds("nobody-knows", PROFILE) == UNKNOWN
+    remember_seconds("Nobody_Knows", PROFILE, 3.14)
+    assert expected_seconds("nobody-knows", PROFILE) == pytest.approx(3.1)

@@ -1,0 +1,192 @@
+"""Wheels really built with zig for other machines, from small projects and from one sdist of the index."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from builder import uv as uvs
+from builder.audit import audit
+from builder.build import BuildOptions, BuildRequest, Built, Source, build_wheel
+from builder.build.product import LostNative, WrongWheel
+from builder.errors import BuildFailure, HashFailure, ToolFailure
+from builder.fetch import Fetcher
+from builder.files import sha256_file
+from builder.places import shipped
+from builder.profile import load
+from builder.recipe import Recipe, find
+from builder.wheel import WheelFile
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+AS_OF = "2025-04-20"
+PYPROJECT = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+SETUP = """\
+from setuptools import Extension, setup
+setup(name="tiny", version="1.0", packages=["tiny"], ext_modules=[Extension("tiny.fast", [{source!r}], optional=True)])
+"""
+C = """\
+#include <Python.h>
+_Static_assert(sizeof(long) == SIZEOF_LONG && sizeof(void *) == 4, "the target's headers and the target's types");
+static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, "fast", NULL, -1, NULL };
+PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
+"""
+CPLUSPLUS = """\
+#include <Python.h>
+#include <stdexcept>
+#include <string>
+static PyObject *catches(PyObject *, PyObject *) {
+    try { throw std::runtime_error("thrown"); }
+    catch (const std::exception &error) { return PyUnicode_FromString(error.what()); }
+}
+static PyMethodDef methods[] = {{"catches", catches, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, "fast", nullptr, -1, methods };
+PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
+"""
+
+
+def make_sdist(directory: Path, files: dict[str, str]) -> Source:
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "tiny-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"tiny-1.0/{name}")
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return Source(path=path, sha256=sha256_file(path))
+
+
+def tiny(directory: Path, code: str = C, name: str = "fast.c") -> Source:
+    files = {"pyproject.toml": PYPROJECT, "setup.py": SETUP.format(source=name), "tiny/__init__.py": "", name: code}
+    return make_sdist(directory, files)
+
+
+def request_for(source: Source, profile: str = "ot2-py310", recipe: Recipe | None = None) -> BuildRequest:
+    return BuildRequest(name="tiny", version="1.0", source=source, profile=load(profile), recipe=recipe, as_of=AS_OF)
+
+
+@pytest.fixture
+def build(shared_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Builds a request with the test run's shared caches."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(shared_cache / "uv"))
+
+    def run(request: BuildRequest, options: BuildOptions = BuildOptions(timeout=600)) -> Built:  # noqa: B008
+        return build_wheel(request, uv=uvs.find(), out=tmp_path / "wheels", options=options)
+
+    return run
+
+
+@pytest.mark.parametrize("profile", ["ot2-py310", "debian-12-armhf", "ot2-py312"])
+def test_a_c_extension_for_each_profile(build, tmp_path: Path, profile: str) -> None:
+    built = build(request_for(tiny(tmp_path), profile))
+    abi = load(profile).abi
+    assert built.path.name == f"tiny-1.0-{abi}-{abi}-manylinux_2_17_armv7l.whl"
+    found = audit(built.path, load(profile))
+    assert found.ok
+    assert [binary.file for binary in found.binaries] == [f"tiny/fast.cpython-{abi[2:]}-arm-linux-gnueabihf.so"]
+    assert built.provenance["toolchain"]["cpu"] == "cortex_a7"
+    assert built.provenance["source"]["sha256"] == sha256_file(tmp_path / "tiny-1.0.tar.gz")
+
+
+def test_cplusplus_brings_its_own_runtime(build, tmp_path: Path) -> None:
+    built = build(request_for(tiny(tmp_path, CPLUSPLUS, "fast.cpp")))
+    found = audit(built.path, load("ot2-py310"))
+    assert found.ok
+    assert "libstdc++.so.6" not in found.binaries[0].needed
+
+
+def test_the_same_sources_give_the_same_bytes(build, tmp_path: Path) -> None:
+    first = sha256_file(build(request_for(tiny(tmp_path))).path)
+    shutil.rmtree(tmp_path / "wheels")
+    assert sha256_file(build(request_for(tiny(tmp_path))).path) == first
+
+
+def test_pure_python_needs_no_compiler_made_ready(build, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("OT2DEPLOY_CACHE", str(tmp_path / "cache"))
+    setup = "from setuptools import setup\nsetup(name='tiny', version='1.0', packages=['tiny'])\n"
+    source = make_sdist(tmp_path, {"pyproject.toml": PYPROJECT, "setup.py": setup, "tiny/__init__.py": ""})
+    assert build(request_for(source)).path.name == "tiny-1.0-py3-none-any.whl"
+    assert not (tmp_path / "cache" / "zig").exists()
+
+
+def test_a_revision_is_the_build_tag(build, tmp_path: Path) -> None:
+    recipe = Recipe(name="tiny", version="1.0", directory=tmp_path, digest="0", revision=3, cflags=("-Os",))
+    built = build(request_for(tiny(tmp_path), recipe=recipe))
+    assert WheelFile.open(built.path).build == "3"
+    assert built.provenance["flags"] == {"CFLAGS": "-Os", "CXXFLAGS": "-Os"}
+
+
+def test_a_build_that_turned_pure_is_a_failure_with_the_compilers_words(build, tmp_path: Path) -> None:
+    with pytest.raises(LostNative, match="silently turned pure") as raised:
+        build(request_for(tiny(tmp_path, C + "#error this does not compile\n")))
+    assert any("this does not compile" in line for line in raised.value.details)
+
+
+def test_the_recipes_globs_must_match(build, tmp_path: Path) -> None:
+    recipe = Recipe(name="tiny", version="1.0", directory=tmp_path, digest="0", native=("tiny/other*.so",))
+    with pytest.raises(LostNative, match=r"lacks tiny/other\*\.so"):
+        build(request_for(tiny(tmp_path), recipe=recipe))
+
+
+def test_a_wheel_of_another_version_is_refused(build, tmp_path: Path) -> None:
+    source = tiny(tmp_path)
+    with pytest.raises(WrongWheel, match=r"made tiny 1\.0"):
+        build(BuildRequest(name="tiny", version="2.0", source=source, profile=load("ot2-py310"), as_of=AS_OF))
+
+
+def test_changed_sources_are_not_unpacked(build, tmp_path: Path) -> None:
+    source = tiny(tmp_path)
+    source.path.write_bytes(source.path.read_bytes() + b"x")
+    with pytest.raises(HashFailure):
+        build(request_for(source))
+
+
+def test_a_back_end_that_fails_shows_its_log_and_leaves_nothing(build, tmp_path: Path, monkeypatch) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(work))
+    source = make_sdist(tmp_path, {"setup.py": "raise SystemExit('no such thing')\n"})
+    with pytest.raises(ToolFailure) as raised:
+        build(request_for(source))
+    assert raised.value.subject == "tiny 1.0"
+    assert any("no such thing" in line for line in raised.value.details)
+    assert raised.value.next.startswith("Log: ")
+    assert not list(work.iterdir())
+
+
+def test_a_build_that_hangs_is_killed(build, tmp_path: Path) -> None:
+    source = make_sdist(tmp_path, {"setup.py": "import time\ntime.sleep(600)\n"})
+    with pytest.raises(BuildFailure, match="did not end within 5 s"):
+        build(request_for(source), BuildOptions(timeout=5))
+
+
+def test_setup_py_commands_of_a_recipe(build, tmp_path: Path) -> None:
+    recipe = Recipe(
+        name="tiny", version="1.0", directory=tmp_path, digest="0", setup_py_commands=("build_ext", "bdist_wheel")
+    )
+    assert build(request_for(tiny(tmp_path), recipe=recipe)).path.name.endswith("armv7l.whl")
+
+
+def test_markupsafe_from_the_index(build, tmp_path: Path, shared_cache: Path) -> None:
+    question = uvs.Question(requirements=["markupsafe==3.0.2"], constraints=(), python="3.10", as_of=AS_OF)
+    uvs.find().compile_lock(question, tmp_path / "pylock.toml")
+    sdist = tomllib.loads((tmp_path / "pylock.toml").read_text())["packages"][0]["sdist"]
+    sha256 = sdist["hashes"]["sha256"]
+    Fetcher().download(sdist["url"], tmp_path / "markupsafe-3.0.2.tar.gz", sha256=sha256)
+    source = Source(path=tmp_path / "markupsafe-3.0.2.tar.gz", sha256=sha256, url=sdist["url"])
+    built = build(
+        BuildRequest(
+            name="markupsafe",
+            version="3.0.2",
+            source=source,
+            profile=load("ot2-py310"),
+            recipe=find("markupsafe", "3.0.2", [shipped("package")]),
+            as_of=AS_OF,
+        )
+    )
+    assert built.path.name == "markupsafe-3.0.2-cp310-cp310-manylinux_2_17_armv7l.whl"
+    assert built.provenance["recipe"]["name"] == "markupsafe/default"

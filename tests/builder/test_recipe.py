@@ -1,0 +1,171 @@
+"""Recipes are data: upstream's load unchanged, ours say more, broken ones are refused with file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder import package_build
+from builder.errors import ConfigFailure, UsageFailure
+from builder.places import shipped
+from builder.recipe import find, load, versions
+
+PANDAS = """\
+from builder import package_build
+
+package_build.build_package(
+    source=package_build.github_source(
+        org='pandas-dev',
+        repo='pandas',
+        tag='v1.5.0'
+    ),
+    setup_py_commands=[
+        'build_ext',
+        'bdist_wheel'
+    ],
+    build_dependencies=[
+        'numpy',
+        'Cython'
+    ]
+)
+"""
+PREFECT = """\
+from builder import package_build
+
+package_build.build_package(
+    source=package_build.github_source(org='PrefectHQ', repo='prefect', tag='3.3.4'),
+    setup_py_commands=['bdist_wheel'],
+    build_dependencies=['versioneer'],
+)
+"""
+
+
+def write(root: Path, where: str, text: str) -> Path:
+    directory = root / where
+    directory.mkdir(parents=True)
+    (directory / "build.py").write_text(text)
+    return directory
+
+
+def test_upstreams_pandas_recipe(tmp_path: Path) -> None:
+    recipe = load(write(tmp_path, "pandas/1.5.0", PANDAS))
+    assert (recipe.name, recipe.version) == ("pandas", "1.5.0")
+    assert recipe.setup_py_commands == ("build_ext", "bdist_wheel")
+    assert recipe.build_dependencies == ("numpy", "Cython")
+    assert recipe.source is not None
+    assert recipe.source.url.endswith("/pandas-dev/pandas/archive/refs/tags/v1.5.0.zip")
+    assert (recipe.source.filename, recipe.source.tag, recipe.source.sha256) == ("v1.5.0.zip", "v1.5.0", None)
+
+
+def test_a_prefect_recipe_in_upstreams_words(tmp_path: Path) -> None:
+    recipe = load(write(tmp_path, "prefect/3.3.4", PREFECT))
+    assert recipe.setup_py_commands == ("bdist_wheel",)
+    assert recipe.native is None
+
+
+def test_a_release_sdist(tmp_path: Path) -> None:
+    text = PREFECT.replace("tag='3.3.4'", "tag='3.3.4', sdist_archive='prefect-3.3.4.tar.gz'")
+    recipe = load(write(tmp_path, "prefect/3.3.4", text))
+    assert recipe.source is not None
+    assert recipe.source.url.endswith("/releases/download/3.3.4/prefect-3.3.4.tar.gz")
+
+
+def test_a_version_of_its_own_comes_before_the_default(tmp_path: Path) -> None:
+    text = "from builder.package_build import build_package\nbuild_package(revision={})\n"
+    write(tmp_path, "Foo_Bar/1.0", text.format(1))
+    write(tmp_path, "Foo_Bar/default", text.format(2))
+    dirs = [tmp_path / "missing", tmp_path]
+    assert [find("foo-bar", version, dirs).revision for version in ("1.0.0", "2", None)] == [1, 2, 2]  # type: ignore[union-attr]
+    assert find("foo", "1.0", dirs) is None
+
+
+def test_the_first_directory_wins(tmp_path: Path) -> None:
+    text = "from builder.package_build import build_package\nbuild_package(reason='{}')\n"
+    write(tmp_path / "mine", "x/default", text.format("mine"))
+    write(tmp_path / "shipped", "x/1.0", text.format("shipped"))
+    recipe = find("x", "1.0", [tmp_path / "mine", tmp_path / "shipped"])
+    assert recipe is not None
+    assert recipe.reason == "mine"
+
+
+def test_the_digest_covers_every_file_but_no_leftovers(tmp_path: Path) -> None:
+    directory = write(tmp_path, "x/1.0", PREFECT.replace("prefect'", "x'"))
+    first = load(directory).digest
+    (directory / "__pycache__").mkdir()
+    (directory / "__pycache__" / "build.pyc").write_bytes(b"")
+    assert load(directory).digest == first
+    (directory / "notes.txt").write_text("x")
+    assert load(directory).digest != first
+
+
+def test_recipes_do_not_see_each_other(tmp_path: Path) -> None:
+    load(write(tmp_path, "a/1", "LEAK = 1\n" + PREFECT))
+    with pytest.raises(ConfigFailure, match="NameError"):
+        load(write(tmp_path, "b/1", "print(LEAK)\n" + PREFECT))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("x = (\n", 1, "never closed"),
+        ("\nfrom builder import package_build\npackage_build.build_package(libs=['ffi'])\n", 3, "libs"),
+        ("import nothing_of_this_name\n", 1, "ModuleNotFoundError"),
+        (
+            "from builder import package_build as p\np.build_package(libraries='libffi')\n",
+            2,
+            "libraries must be a list",
+        ),
+        ("from builder import package_build as p\np.build_package(env={'A': 1})\n", 2, "env must give each name"),
+    ],
+)
+def test_a_broken_recipe_names_file_and_line(tmp_path: Path, text: str, line: int, said: str) -> None:
+    directory = write(tmp_path, "x/1.0", text)
+    with pytest.raises(ConfigFailure) as raised:
+        load(directory)
+    assert str(raised.value).startswith(f"{directory / 'build.py'}:{line}: ")
+    assert said in str(raised.value)
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    text = "from builder import package_build\n"
+    text += "package_build.build_package(None, None, ['a b'], constraints=['=='], revision=-1,"
+    text += " checks=[{'kind': 'magic', 'name': 'x', 'timeout': 1}])\n"
+    with pytest.raises(ConfigFailure) as raised:
+        load(write(tmp_path, "x/1.0", text))
+    assert len(raised.value.details) == 4
+
+
+def test_a_recipe_without_or_with_too_many_calls(tmp_path: Path) -> None:
+    for count in (0, 2):
+        with pytest.raises(ConfigFailure, match=f"{count} times"):
+            load(
+                write(
+                    tmp_path, f"x/{count}", "from builder import package_build as p\n" + "p.build_package()\n" * count
+                )
+            )
+
+
+def test_of_several_calls_the_projects_own_counts(tmp_path: Path) -> None:
+    other = PREFECT.replace("prefect'", "other'").replace("from builder import package_build", "")
+    assert load(write(tmp_path, "prefect/3.3.4", PREFECT + other)).source.url.count("prefect")  # type: ignore[union-attr]
+
+
+def test_the_wheel_is_not_there_while_a_recipe_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigFailure, match="a recipe is not run"):
+        load(
+            write(
+                tmp_path,
+                "x/1.0",
+                "import os\n" + PREFECT.replace("package_build.b", "w = package_build.b") + "os.fspath(w)",
+            )
+        )
+    with pytest.raises(UsageFailure):
+        package_build.build_package()
+
+
+def test_every_shipped_recipe_loads_and_says_why() -> None:
+    directory = shipped("package")
+    found = [load(path) for project in directory.iterdir() for _, path in versions(project.name, directory)]
+    assert {"greenlet", "cffi", "pyyaml", "prefect"} <= {recipe.name for recipe in found}
+    assert all(recipe.reason and recipe.native is not None for recipe in found)

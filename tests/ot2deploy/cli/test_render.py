@@ -1,0 +1,75 @@
+"""Results as text: plain in a pipe, whole rows, empty columns left out; amounts as people read them."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from ot2deploy.cli import render, units
+from ot2deploy.cli.result import Answer, Shown, envelope, lines, table
+
+
+def drawn(capsys, *parts):
+    render.result(Shown(result=Answer(data={}), parts=parts))
+    return capsys.readouterr().out
+
+
+def test_a_table_in_a_pipe(capsys):
+    part = table(("robot", "sent", "note"), [("otto", "96", ""), ("luigi", "3", "")], title="push", right=("sent",))
+    assert drawn(capsys, part).splitlines() == ["push", "robot  sent", "otto     96", "luigi     3"]
+
+
+def test_a_long_row_is_not_folded_in_a_pipe(capsys):
+    out = drawn(capsys, table(("a", "b"), [("x" * 150, "y" * 150)]))
+    assert "x" * 150 + "  " + "y" * 150 in out
+
+
+def on_terminal(part, width):
+    out = io.StringIO()
+    render._print_table(Console(file=out, force_terminal=True, color_system=None, width=width), part)
+    return out.getvalue()
+
+
+def test_a_table_that_is_too_wide_for_the_terminal_becomes_paragraphs():
+    part = table(("robot", "release", "why"), [("otto", "0123456789ab", "x" * 60), ("luigi", "", "short")])
+    assert on_terminal(part, 60).splitlines() == [
+        "otto", "  release  0123456789ab", "  why      " + "x" * 60, "luigi", "  why      short",
+    ]  # fmt: skip
+    assert "otto" in on_terminal(part, 100).splitlines()[2]
+
+
+def test_brackets_are_text(capsys):
+    assert drawn(capsys, lines("ot2deploy[all] [bold]x")) == "ot2deploy[all] [bold]x\n"
+
+
+def test_the_document_has_result_or_error():
+    document = envelope("env list", exit_code=0, result={"a": 1}, error=None)
+    assert document == {
+        "schema": 1, "command": "env list", "ok": True, "exit_code": 0, "result": {"a": 1}, "error": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (812, "812 B"),
+        (8_500_000, "8.5 MB"),
+        (47_100_000, "47.1 MB"),
+        (169_000_000, "169 MB"),
+        (2e12, "2000 GB"),
+    ],
+)
+def test_sizes(count, text):
+    assert units.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.004, "0.00 s"), (0.5, "0.5 s"), (4.24, "4.2 s"), (38.4, "38 s"), (125, "2 min 05 s")]
+)
+def test_times(seconds, text):
+    assert units.seconds(seconds) == text
+
+
+def test_counts():
+    assert [units.count(n, "robot") for n in (0, 1, 2)] == ["0 robots", "1 robot", "2 robots"]

@@ -1,0 +1,150 @@
+"""A lab of embedded robots: up, status, busy, idle, restart, down; nothing is left."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from ot2deploy.inventory import load
+from ot2deploy.project import Project
+from ot2deploy.sim import activity, api_server, embedded, lab
+from ot2deploy.sim.failures import LabFileFailure, NotSimulated
+from ot2deploy.sim.lab import Request
+from ot2deploy.transport.ssh import connect
+
+EMBEDDED = Request(count=2, kind="embedded")
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "environments").mkdir()
+    project = Project.find(tmp_path)
+    yield project
+    lab.down(project)
+
+
+def health(robot, path="/health"):
+    url = f"http://127.0.0.1:{robot.http_port}{path}"
+    return requests.get(url, headers={"Opentrons-Version": "*"}, timeout=10).json()
+
+
+def everything(directory: Path):
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+
+
+def test_up_and_down_leave_nothing(project):
+    before = everything(project.root)
+    result = lab.up(project, EMBEDDED)
+    robots = [shown.robot for shown in result.robots]
+    assert result.started == ("sim1", "sim2")
+    assert [shown.state for shown in result.robots] == ["running", "running"]
+    for robot in load(project.root / "lab.yaml").robots.values():
+        with connect(robot) as session:
+            assert session.run("echo here").text == "here\n"
+    assert [health(robot)["robot_serial"] for robot in robots] == [robot.serial for robot in robots]
+    assert json.loads(json.dumps(result.as_dict()))["lab"].endswith("lab.yaml")
+    server = api_server.alive(lab.place(project).api)
+    assert server
+    lab.down(project)
+    assert everything(project.root) == before
+    assert not any(embedded.running(robot.pid) for robot in robots)
+    assert not embedded.running(server)
+    assert lab.down(project).did.startswith("no change")
+
+
+def test_what_is_up_stays_and_more_may_come(project):
+    one = lab.up(project, Request(count=1, kind="embedded")).robots[0].robot
+    again = lab.up(project, Request(count=1))
+    assert again.started == ()
+    assert again.robots[0].robot == one
+    two = lab.up(project, Request(count=2))
+    assert two.started == ("sim2",)
+    assert two.robots[0].robot == one
+    assert [shown.robot.kind for shown in two.robots] == ["embedded", "embedded"]
+    assert health(one)["name"] == "sim1"
+
+
+def test_busy_and_idle_reach_the_api(project):
+    robot = lab.up(project, Request(count=1, kind="embedded")).robots[0].robot
+    assert activity.busy(project, "sim1").robots[0].busy
+    assert [run["status"] for run in health(robot, "/runs")["data"]] == ["running"]
+    assert not activity.idle(project, "sim1").robots[0].busy
+    assert [run["status"] for run in health(robot, "/runs")["data"]] == ["succeeded"]
+    assert activity.busy(project, "sim1", maintenance=True).robots[0].busy
+    assert health(robot, "/maintenance_runs/current_run")["data"]["current"]
+    with pytest.raises(NotSimulated):
+        activity.busy(project, "nosuch")
+
+
+def test_a_restart_keeps_var_port_and_keys(project):
+    lab.up(project, Request(count=1, kind="embedded"))
+    robot = load(project.root / "lab.yaml").robots["sim1"]
+    with connect(robot) as session:
+        session.run("echo kept > mark")
+    lab.restart(project, "sim1")
+    with connect(robot) as session:
+        assert session.run("cat mark").text == "kept\n"
+
+
+def test_a_robot_that_died_is_started_again_where_it_was(project):
+    robot = lab.up(project, Request(count=1, kind="embedded")).robots[0].robot
+    embedded.stop(robot.pid)
+    api_server.stop(lab.place(project).api)
+    assert lab.status(project).robots[0].state == "stopped"
+    result = lab.up(project, Request(count=1))
+    assert (result.did, result.started) == ("1 robot started again", ())
+    again = result.robots[0]
+    assert again.state == "running"
+    assert (again.robot.port, again.robot.http_port, again.robot.host_key) == (
+        robot.port, robot.http_port, robot.host_key
+    )  # fmt: skip
+    assert health(robot)["name"] == "sim1"
+
+
+def test_who_deletes_the_project_keeps_no_api_process(tmp_path):
+    server = tmp_path / "api"
+    api_server.serve(server, {"sim1": {"serial": "S", "container": "", "version": "1", "port": 0}})
+    pid = api_server.alive(server)
+    shutil.rmtree(server)
+    deadline = time.monotonic() + 20
+    while embedded.running(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_lab_file_of_the_users_is_not_touched_and_nothing_starts(project):
+    path = project.root / "lab.yaml"
+    path.write_text("mine\n")
+    with pytest.raises(LabFileFailure):
+        lab.up(project, EMBEDDED)
+    assert path.read_text() == "mine\n"
+    assert not project.state_dir.exists()
+    other = lab.up(project, Request(count=1, kind="embedded", lab=project.root / "other.yaml"))
+    assert other.lab == project.root / "other.yaml"
+    lab.down(project)
+    assert everything(project.root) == ["environments", "lab.yaml"]
+
+
+def test_an_edited_lab_file_is_left_by_down_which_says_so(project):
+    lab.up(project, Request(count=1, kind="embedded"))
+    path = project.root / "lab.yaml"
+    path.write_text(path.read_text() + "# mine\n")
+    assert "is left" in lab.down(project).notes[0]
+    assert path.exists()
+
+
+def test_the_command_line_tells_the_same(run_cli, tmp_path):
+    (tmp_path / "environments").mkdir()
+    try:
+        up = run_cli("sim", "up", "--count", "1", "--kind", "embedded", "--json").good()
+        assert up.document["result"]["started"] == ["sim1"]
+        status = run_cli("sim", "status").good()
+        assert "sim1" in status.out
+        assert "embedded" in status.out
+        assert run_cli("sim", "busy", "nosuch").status == 2
+        assert run_cli("sim", "plan", "--kind", "embedded", "--json").document["result"]["profile"] == "host"
+    finally:
+        run_cli("sim", "down").good()

@@ -1,0 +1,58 @@
+"""Run records: what the host keeps of each changing command."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from builder.errors import UsageFailure
+from ot2deploy import record as module
+from ot2deploy.record import RunRecord, who
+
+
+def lines(record: RunRecord) -> list[dict[str, object]]:
+    return [json.loads(line) for line in record.path.read_text().splitlines()]
+
+
+def test_a_record_begins_with_what_was_asked_and_grows_by_whole_lines(tmp_path: Path) -> None:
+    record = RunRecord(tmp_path, "push", target="prefect")
+    record.add("robot", robot="otto", path=tmp_path)
+    first, second = lines(record)
+    assert record.path == tmp_path / "runs" / f"{record.run}.jsonl"
+    assert (first["schema"], first["command"], first["target"], first["who"]) == (1, "push", "prefect", who())
+    assert (second["event"], second["robot"], second["path"]) == ("robot", "otto", str(tmp_path))
+    assert first["run"] == second["run"] == record.run
+
+
+def test_threads_do_not_tear_each_others_lines(tmp_path: Path) -> None:
+    record = RunRecord(tmp_path, "push")
+    threads = [
+        threading.Thread(target=lambda: [record.add("robot", text="x" * 5000) for _ in range(20)]) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(lines(record)) == 1 + 8 * 20
+
+
+def test_two_runs_of_the_same_second_have_their_own(tmp_path: Path) -> None:
+    assert len({RunRecord(tmp_path, "push").run for _ in range(5)}) == 5
+
+
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(UsageFailure, match="no run record can be written") as caught:
+        RunRecord(tmp_path / "state", "push")
+    assert "--project" in caught.value.next
+
+
+def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(module.getpass, "getuser", nameless)
+    assert who().startswith("unknown@")
