@@ -147,8 +147,9 @@ def embedded_robot(embedded_lab: Callable[..., Lab]) -> Robot:
 
 
 @contextlib.contextmanager
-def _cutting_proxy(port: int, *, after: int, times: int = 1) -> Iterator[int]:
-    """A TCP proxy on 127.0.0.1 that resets its first `times` connections once the client sent `after` bytes."""
+def _cutting_proxy(port: int, *, after: int, times: int = 1, silent: bool = False) -> Iterator[int]:
+    """A TCP proxy on 127.0.0.1 that resets its first `times` connections once the client sent `after` bytes; if `silent`,
+    what is sent from there on is swallowed until the client goes."""
     listener = socket.create_server(("127.0.0.1", 0))
     left = [times]
 
@@ -158,6 +159,8 @@ def _cutting_proxy(port: int, *, after: int, times: int = 1) -> Iterator[int]:
             while data := source.recv(65536):
                 seen += len(data)
                 if limit is not None and seen > limit:
+                    if silent:
+                        continue
                     break
                 target.sendall(data)
         for side in (source, target):

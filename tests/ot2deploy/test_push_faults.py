@@ -58,12 +58,15 @@ def wait_for_lock(workplace):
     wait_for(lambda: not (workplace.lab.base() / "lock").read_bytes())
 
 
-def test_killed_while_sending_goes_on_where_it_stopped(ready):
+def test_killed_while_sending_goes_on_where_it_stopped(ready, cutting_proxy):
     wheel = large(ready)
     ready.environment("plates", wheel, checks=CHECK)
-    program = ready.start_push("plates", until="r1: send")
-    wait_for(lambda: any(part.stat().st_size > 1_000_000 for part in ready.lab.base().glob("wheels/*.part")))
-    kill(program)
+    with cutting_proxy(ready.lab.robots["r1"].port, after=5_000_000, silent=True) as port:
+        ready.lab.write(r1={"port": port})
+        program = ready.start_push("plates", until="r1: send")
+        wait_for(lambda: any(part.stat().st_size > 1_000_000 for part in ready.lab.base().glob("wheels/*.part")))
+        kill(program)
+    ready.lab.write()
     assert works(ready, ready.first)
     wait_for_lock(ready)
     row = ready.push("plates")
@@ -112,7 +115,7 @@ def test_an_interrupt_ends_a_push_to_several_robots_at_once(workplace_of):
     workplace.environment("plates", workplace.wheel("plates"), program=SLOW)
     program = workplace.start_push("plates", until="r2: verify")
     program.send_signal(signal.SIGINT)
-    _, err = program.communicate(timeout=20)
+    _, err = program.communicate(timeout=45)
     assert program.returncode == 130
     assert "interrupted" in err
     assert "Each robot has the release that was current before" in err

@@ -13,7 +13,7 @@ from ot2deploy.sim import embedded, sshd
 from ot2deploy.transport.ssh import connect
 
 
-def until(condition, timeout=10.0):
+def until(condition, timeout=30.0):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
