@@ -148,8 +148,10 @@ def embedded_robot(embedded_lab: Callable[..., Lab]) -> Robot:
 
 @contextlib.contextmanager
 def _cutting_proxy(port: int, *, after: int, times: int = 1, silent: bool = False) -> Iterator[int]:
-    """A TCP proxy on 127.0.0.1 that resets its first `times` connections once the client sent `after` bytes; if `silent`,
-    what is sent from there on is swallowed until the client goes."""
+    """A TCP proxy on 127.0.0.1 that resets its first `times` connections once the client sent `after` bytes.
+
+    If `silent`, it swallows what is sent from there on, until the client goes.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     left = [times]
 
