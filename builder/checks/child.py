@@ -18,6 +18,7 @@ READ = 1 << 16
 DRAIN = 0.2  # seconds to wait for output that grandchildren still hold after their parent has ended
 GRACE = 1.0  # seconds between SIGTERM and SIGKILL
 TICK = 5.0
+WEIGH = 0.25  # seconds between two looks at a child's memory
 
 _live: dict[int, subprocess.Popen[bytes]] = {}
 _guard = threading.RLock()
@@ -29,10 +30,12 @@ class Stopped(Exception):
 
 
 class Ended:
-    """A child that has ended: exit `status` (negative: the signal), tail of its output, seconds, in time or not."""
+    """A child that has ended: exit `status` (negative: the signal), tail of its output, seconds, and which of its
+    limits it was ended by: "time", "memory" or "".
+    """
 
-    def __init__(self, status: int, output: str, seconds: float, timed_out: bool) -> None:
-        self.status, self.output, self.seconds, self.timed_out = status, output, seconds, timed_out
+    def __init__(self, status: int, output: str, seconds: float, limit: str) -> None:
+        self.status, self.output, self.seconds, self.limit = status, output, seconds, limit
 
 
 def run(
@@ -41,6 +44,7 @@ def run(
     env: Mapping[str, str],
     cwd: str,
     timeout: float,
+    memory: int | None = None,
     leash: bytes | None = None,
     keep: int = READ,
     on_output: Callable[[bytes], None] | None = None,
@@ -48,6 +52,7 @@ def run(
 ) -> Ended:
     """Runs a program to its end and then kills what it left behind in its process group.
 
+    `timeout` in seconds; `memory` in bytes is how much it and its descendants may have resident (Linux only).
     `leash` (bytes, may be empty) is written to its standard input, which then stays open until the child ends: it
     reads EOF exactly when we die, however we die. Without a leash its standard input is empty.
     `on_output` gets the raw output as it comes (both streams), `on_tick` the seconds passed, every 5 s.
@@ -60,7 +65,7 @@ def run(
             _feed(process, leash)
         assert process.stdout is not None
         output = _Output(process.stdout, keep, on_output)
-        timed_out = _watch(process, output, timeout, on_tick)
+        limit = _watch(process, output, timeout, memory, on_tick)
     finally:
         _kill_group(process)
         with _guard:
@@ -70,7 +75,7 @@ def run(
                 stream.close()
     if _stopped:  # whoever waits for this child must not take the way it was ended for an answer
         raise Stopped
-    return Ended(process.returncode, output.tail.decode("utf-8", "replace"), time.monotonic() - start, timed_out)
+    return Ended(process.returncode, output.tail.decode("utf-8", "replace"), time.monotonic() - start, limit)
 
 
 def stop_all() -> None:
@@ -139,25 +144,62 @@ class _Output:
 
 
 def _watch(
-    process: subprocess.Popen[bytes], output: _Output, timeout: float, on_tick: Callable[[float], None] | None
-) -> bool:
-    """Waits for a child's end, reading what it writes; True when it had to be ended by the time limit."""
-    start = ticked = time.monotonic()
-    timed_out, ended = False, 0.0
+    process: subprocess.Popen[bytes],
+    output: _Output,
+    timeout: float,
+    memory: int | None,
+    on_tick: Callable[[float], None] | None,
+) -> str:
+    """Waits for a child's end, reading what it writes; the limit by which it had to be ended, or ""."""
+    start = ticked = weighed = time.monotonic()
+    limit, ended = "", 0.0
     while True:
         now = time.monotonic()
         if process.poll() is not None:
             ended = ended or now
         elif now - start > timeout:
-            timed_out = True
-            _kill_group(process)
+            limit = "time"
+            _kill_all(process)
+        elif memory is not None and now - weighed >= WEIGH:
+            weighed = now
+            if sum(_family(process.pid).values()) > memory:
+                limit = "memory"
+                _kill_all(process)
         if not output.read(0.05) and ended:
-            return timed_out
+            return limit
         if ended and now - ended > DRAIN:
-            return timed_out
+            return limit
         if on_tick is not None and now - ticked >= TICK:
             ticked = now
             on_tick(now - start)
+
+
+def _family(pid: int) -> dict[int, int]:
+    """The resident bytes of a process and of all its descendants, by pid; empty where there is no /proc."""
+    parents: dict[int, int] = {}
+    resident: dict[int, int] = {}
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        try:
+            with open("/proc/%s/stat" % int(name), "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except (ValueError, OSError):
+            continue  # no process, or gone
+        parents[int(name)], resident[int(name)] = int(fields[1]), int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+    family, fresh = {pid}, {pid}
+    while fresh:
+        fresh = {child for child, parent in parents.items() if parent in fresh} - family
+        family |= fresh
+    return {member: resident[member] for member in family if member in resident}
+
+
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """Kills a child and its descendants, those too that made a session of their own."""
+    for pid in _family(process.pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # it ended by itself
+    _kill_group(process)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

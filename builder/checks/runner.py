@@ -121,7 +121,7 @@ KINDS = {"import": _import, "run": _run, "program": _program_check}
 
 
 def _child(check: Check, argv: list[str], env: dict[str, str], directory: str, result: Result) -> child.Ended:
-    ended = child.run(argv, env=env, cwd=directory, timeout=_timeout(check), keep=SEARCHED)
+    ended = child.run(argv, env=env, cwd=directory, timeout=_timeout(check), memory=_memory(check), keep=SEARCHED)
     result["output"] = ended.output[-OUTPUT:]
     return ended
 
@@ -130,10 +130,17 @@ def _timeout(check: Check) -> float:
     return float(check.get("timeout") or TIMEOUT)
 
 
+def _memory(check: Check) -> int | None:
+    """A check's `memory` (MB) in bytes; only what is run beside the robot's own work has one."""
+    return int(check["memory"]) << 20 if check.get("memory") else None
+
+
 def _why(ended: child.Ended, check: Check) -> str:
     """Why a check's process did not end well, in one line; "" when it did."""
-    if ended.timed_out:
+    if ended.limit == "time":
         return "it did not end within %g s" % _timeout(check)
+    if ended.limit == "memory":
+        return "it used more than %g MB of memory" % check["memory"]
     if ended.status == 0:
         return ""
     lines = [line.strip() for line in ended.output.splitlines() if line.strip()]

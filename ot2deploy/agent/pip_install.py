@@ -66,7 +66,7 @@ def install(layout_: Layout, target: str, wheels: Sequence[str], tick: Callable[
             os.symlink(wheel, os.path.join(wheelhouse, os.path.basename(wheel)))
         argv = [*start, *OPTIONS, "--find-links", wheelhouse, *map(_requirement, wheels)]
         ended = _run(layout_, argv, lambda seconds: tick("install", "pip, %d s" % seconds))
-    if ended.status != 0 or ended.timed_out:
+    if ended.status != 0 or ended.limit:
         raise _failure(layout_, "pip %s" % pip["version"], ended)
 
 
@@ -82,7 +82,7 @@ def compile_release(layout_: Layout, target: str, tick: Callable[[str, str], Non
     argv = [layout.interpreter(target), "-I", "-c", COMPILE, release.site_packages(target)]
     tick("compile", "")
     ended = _run(layout_, argv, lambda seconds: tick("compile", "%d s" % seconds))
-    if ended.status != 0 or ended.timed_out:
+    if ended.status != 0 or ended.limit:
         raise _failure(layout_, "byte-compiling", ended)
 
 
@@ -95,7 +95,7 @@ def _run(layout_: Layout, argv: Sequence[str], tick: Callable[[float], None]) ->
 def _failure(layout_: Layout, what: str, ended: child.Ended) -> Refusal:
     if re.search(r"No space left on device|Errno 28|Errno 122", ended.output):
         return disk_full(layout_.base)
-    how = "did not end within %g s" % TIMEOUT if ended.timed_out else "failed with status %d" % ended.status
+    how = "did not end within %g s" % TIMEOUT if ended.limit else "failed with status %d" % ended.status
     return Refusal(
         "install-failed", "%s %s on the robot" % (what, how),
         why="What it wrote has been removed; the current release is untouched.",

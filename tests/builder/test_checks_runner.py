@@ -144,6 +144,20 @@ def test_time_limit_kills_the_whole_group(run: Callable[..., Any], tmp_path: Pat
     assert gone(int(marker.read_text()))
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is looked at in /proc")
+def test_a_check_that_takes_too_much_memory_is_ended_with_its_children(run: Callable[..., Any], tmp_path: Path) -> None:
+    marker = tmp_path / "pid"
+    hungry = "import time; held = bytearray(200 << 20); time.sleep(300)"
+    source = (
+        f"import subprocess, sys\nargv = [sys.executable, '-c', {hungry!r}]\n"
+        "child = subprocess.Popen(argv, start_new_session=True)\n"
+        f"open({str(marker)!r}, 'w').write(str(child.pid))\nchild.wait()\n"
+    )
+    result = run("program", source=source, memory=100)
+    assert result["why"] == "it used more than 100 MB of memory"
+    assert gone(int(marker.read_text()))
+
+
 def test_what_a_check_leaves_behind_is_ended(run: Callable[..., Any], tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     source = (
@@ -220,7 +234,7 @@ def test_child_keeps_the_tail_and_shows_everything(tmp_path: Path) -> None:
     seen: list[bytes] = []
     argv = [sys.executable, "-c", "print('a' * 300000 + 'end', end='')"]
     ended = child.run(argv, env={}, cwd=str(tmp_path), timeout=60, keep=10, on_output=seen.append)
-    assert (ended.status, ended.output, ended.timed_out) == (0, "aaaaaaaend", False)
+    assert (ended.status, ended.output, ended.limit) == (0, "aaaaaaaend", "")
     assert len(b"".join(seen)) == 300003
 
 
