@@ -21,7 +21,7 @@ from builder.uv import Uv
 
 if TYPE_CHECKING:
     from builder.audit import Audit
-    from builder.build import BuildRequest, Built
+    from builder.build import BuildOptions, BuildRequest, Built
     from builder.recipe import Recipe
 
 
@@ -38,7 +38,7 @@ class Tools(Protocol):
     def repair(self, path: Path, out: Path, profile: Profile) -> tuple[Path, tuple[str, ...]]:
         """A copy of a too-new wheel made to fit, in `out`, and what was changed. Raises AuditFailure when it cannot."""
 
-    def build(self, request: BuildRequest, out: Path, *, uv: Uv, offline: bool, report: Report) -> Built:
+    def build(self, request: BuildRequest, out: Path, *, uv: Uv, options: BuildOptions, report: Report) -> Built:
         """Builds a wheel from source into `out`. Raises BuildFailure."""
 
     def recipe(self, name: str, version: str, directories: tuple[Path, ...]) -> Recipe | None:
@@ -53,7 +53,8 @@ class Engine:
     """Store, network, uv and options of one command.
 
     `locks` is the directory of lock files. `uv` is called when uv is needed, `uv_version` tells its version without
-    starting it. `repair` allows wheels to be repaired, `upgrade` asks for a new lock, `jobs` builds run at once.
+    starting it. `repair` allows wheels to be repaired, `upgrade` asks for a new lock, `jobs` builds run at once, and no
+    step of a build may take longer than `timeout` (s).
     """
 
     store: Store
@@ -67,6 +68,8 @@ class Engine:
     repair: bool = True
     upgrade: bool = False
     jobs: int = os.cpu_count() or 1
+    timeout: float = 3600.0
+    toolchain: str = "zig"
     upgraded: set[str] = field(default_factory=set)  # environments: `upgrade` makes one lock for all profiles
 
 
@@ -79,6 +82,8 @@ def open_engine(
     repair: bool = True,
     upgrade: bool = False,
     jobs: int | None = None,
+    timeout: float | None = None,
+    toolchain: str = "zig",
 ) -> Engine:
     """The engine as commands use it; `locks` is where lock files stand. Touches neither network nor uv."""
     return Engine(
@@ -91,4 +96,6 @@ def open_engine(
         repair=repair,
         upgrade=upgrade,
         jobs=jobs or os.cpu_count() or 1,
+        timeout=timeout or Engine.timeout,
+        toolchain=toolchain,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,6 +12,7 @@ class Event:
     """One step of something: `subject` (a robot, a package, a profile), its `stage`, and how far it is.
 
     `done` and `total` are bytes where `unit` is "B", else counts. `level` is "progress", "info", "warning" or "done".
+    `log` is the file to which the programs of this subject write from now on.
     """
 
     subject: str
@@ -20,6 +22,7 @@ class Event:
     total: int | None = None
     unit: str = ""
     level: str = "progress"
+    log: Path | None = None
 
 
 Report = Callable[[Event], None]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,11 @@ PASSED = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "ALL_PROXY", "all_proxy",
     "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CARGO_HOME", "RUSTUP_HOME", "DOCKER_HOST", "SSH_AUTH_SOCK",
 )  # fmt: skip
+
+
+_children: set[subprocess.Popen[bytes]] = set()
+_guard = threading.Lock()  # over the children, and over whether new ones may be started
+_stops = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +64,19 @@ def run(
     words = tuple(str(word) for word in argv)
     sink = log.open("ab") if log else None
     try:
-        process = subprocess.Popen(
-            words,
-            cwd=cwd,
-            env=dict(environment() if env is None else env),
-            stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-            stdout=sink or subprocess.PIPE,
-            stderr=subprocess.STDOUT if sink else subprocess.PIPE,
-            start_new_session=True,
-        )
+        with _guard:
+            if _stops:
+                raise ToolFailure(f"{_short(words)} was not started: interrupted", argv=words, subject=subject)
+            process = subprocess.Popen(
+                words,
+                cwd=cwd,
+                env=dict(environment() if env is None else env),
+                stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+                stdout=sink or subprocess.PIPE,
+                stderr=subprocess.STDOUT if sink else subprocess.PIPE,
+                start_new_session=True,
+            )
+            _children.add(process)
     except OSError as error:
         raise ToolFailure(f"cannot start {words[0]}: {error.strerror or error}", argv=words, subject=subject) from error
     finally:
@@ -81,6 +92,9 @@ def run(
     except BaseException:
         _kill(process)
         raise
+    finally:
+        with _guard:
+            _children.discard(process)
     finished = Finished(
         argv=words,
         status=process.returncode,
@@ -96,6 +110,25 @@ def run(
             subject=subject,
         )
     return finished
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Ends the programs of all threads, and lets none begin while the block lasts: for leaving work half done.
+
+    Ctrl-C reaches the main thread alone; the other ones learn of it by the ToolFailure of their program.
+    """
+    global _stops
+    with _guard:
+        _stops += 1
+        for process in _children:
+            if process.returncode is None:  # else its number may be another's by now
+                _end_group(process)
+    try:
+        yield
+    finally:
+        with _guard:
+            _stops -= 1
 
 
 def start(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None) -> int:
@@ -120,11 +153,15 @@ def start(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | Non
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
+    _end_group(process)
+    process.wait()
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         process.kill()
-    process.wait()
 
 
 def _short(words: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from builder.profile import Profile
 
 if TYPE_CHECKING:
     from builder.audit import Audit
-    from builder.build import BuildRequest, Built
+    from builder.build import BuildOptions, BuildRequest, Built
     from builder.recipe import Recipe
     from builder.uv import Uv
 
@@ -38,11 +38,11 @@ class Toolbox:
         repaired = repair(path, out, profile)
         return repaired.path, repaired.changes
 
-    def build(self, request: BuildRequest, out: Path, *, uv: Uv, offline: bool, report: Report) -> Built:
+    def build(self, request: BuildRequest, out: Path, *, uv: Uv, options: BuildOptions, report: Report) -> Built:
         """Builds a wheel from source into `out`. Raises BuildFailure."""
-        from builder.build import BuildOptions, build_wheel
+        from builder.build import build_wheel
 
-        return build_wheel(request, uv=uv, out=out, report=report, options=BuildOptions(offline=offline))
+        return build_wheel(request, uv=uv, out=out, report=report, options=options)
 
     def recipe(self, name: str, version: str, directories: tuple[Path, ...]) -> Recipe | None:
         """The recipe for a version of a project, or None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from builder.bundle import Bundle
 from builder.environment import Environment
@@ -25,10 +26,13 @@ ORIGINS = {
 }
 
 
-def open_for(project: Project, *, offline: bool = False, repair: bool = True, upgrade: bool = False) -> Engine:
-    """The engine with the project's directories searched first and its locks kept beside its state."""
+def open_for(project: Project, **options: Any) -> Engine:
+    """The engine with the project's directories searched first and its locks kept beside its state.
+
+    `options` are those of `open_engine`.
+    """
     search = Search(environments=project.environments, packages=project.packages)
-    return open_engine(project.lock_dir, search=search, offline=offline, repair=repair, upgrade=upgrade)
+    return open_engine(project.lock_dir, search=search, **options)
 
 
 def environment_bundles(project: Project, target: str, *, offline: bool, repair: bool, report: Report) -> Bundles:

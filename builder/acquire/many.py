@@ -17,6 +17,7 @@ from builder.environment import Index
 from builder.errors import BuildFailure, Failure, OfflineFailure
 from builder.events import Event, Report, silent
 from builder.profile import Profile
+from builder.run import stopping
 from builder.selection import Wanted
 
 DOWNLOADS = min(8, 2 + 2 * (os.cpu_count() or 1))
@@ -107,12 +108,13 @@ class _Gathering:
 
 @contextmanager
 def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool that drops what has not begun when the block is left by an exception (Ctrl-C)."""
+    """A pool that, left by an exception (Ctrl-C), drops what has not begun and ends the programs of what has."""
     pool = ThreadPoolExecutor(size)
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        with stopping():
+            pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
 

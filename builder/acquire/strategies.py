@@ -56,7 +56,7 @@ def repaired(job: Job) -> Blob | None:
 
 def built(job: Job) -> Blob | None:
     """A wheel built from the sdist by its own back end, for the profile."""
-    from builder.build import BuildRequest, Source
+    from builder.build import BuildOptions, BuildRequest, Source
 
     source, engine = _source(job), job.engine
     if source is None:
@@ -76,9 +76,10 @@ def built(job: Job) -> Blob | None:
         as_of=job.as_of,
         expects_native=job.wanted.native or None,
     )
+    options = BuildOptions(offline=engine.offline, timeout=engine.timeout)
     with engine.store.scratch() as work:
         try:
-            made = engine.tools.build(request, work, uv=engine.uv(), offline=engine.offline, report=job.report)
+            made = engine.tools.build(request, work, uv=engine.uv(), options=options, report=job.report)
         except NetworkFailure:
             raise
         except BuildFailure as failure:

@@ -55,6 +55,7 @@ def build_wheel(
     time-out, lost machine code, refused by the audit.
     """
     started, log = monotonic(), _log_path(request)
+    report(Event(subject=_subject(request), stage="build", message=f"for {request.profile.name}", log=log))
     verify(request.source.path, request.source.sha256, subject=request.name)
     with _work_directory(options) as work, _naming(request, log):
         tree = unpack(request.source.path, work / "source", subdirectory=_subdirectory(request))

@@ -13,7 +13,7 @@ from wheel_factory import make_wheel
 
 from builder.audit import Audit
 from builder.audit.findings import finding
-from builder.build import BuildRequest, Built
+from builder.build import BuildOptions, BuildRequest, Built
 from builder.engine import Engine
 from builder.errors import AuditFailure, BuildFailure
 from builder.events import Report
@@ -53,7 +53,7 @@ class FakeTools:
         name = "-".join(path.name.split("-")[:2])
         return make_wheel(out, f"{name}-cp310-cp310-linux_armv7l.whl", {"repaired.py": b"1\n"}), ("weak: statx",)
 
-    def build(self, request: BuildRequest, out: Path, *, uv: Any, offline: bool, report: Report) -> Built:
+    def build(self, request: BuildRequest, out: Path, *, uv: Any, options: BuildOptions, report: Report) -> Built:
         self.calls.append(("build", request.name))
         self.requests.append(request)
         if request.name in self.fails:

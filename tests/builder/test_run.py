@@ -1,0 +1,61 @@
+"""Programs are ended with all that they started: in time-out, and when another thread says so."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from builder.errors import ToolFailure
+from builder.run import environment, run, stopping
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    path = tmp_path / "alive"
+    os.mkfifo(path)
+    return path
+
+
+def holding(fifo: Path) -> list[str]:
+    """A program whose child holds the FIFO open for writing; whoever reads it sees the end when both are gone."""
+    child = "import sys, time; print('up', flush=True); time.sleep(600)"
+    parent = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], stdout=open({str(fifo)!r}, 'w'))"
+    )
+    return [sys.executable, "-c", parent]
+
+
+def test_a_time_out_ends_the_whole_group(fifo: Path) -> None:
+    said: list[bytes] = []
+    reader = threading.Thread(target=lambda: said.append(fifo.read_bytes()))
+    reader.start()
+    with pytest.raises(ToolFailure, match="did not end within"):
+        run(holding(fifo), timeout=5, env=environment())
+    reader.join(60)
+    assert said == [b"up\n"]
+
+
+def test_stopping_ends_what_other_threads_run_and_lets_nothing_begin(fifo: Path) -> None:
+    failures: list[ToolFailure] = []
+
+    def work() -> None:
+        try:
+            run(holding(fifo), timeout=600, env=environment())
+        except ToolFailure as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with fifo.open("rb") as alive:
+        assert alive.readline() == b"up\n"
+        with stopping():
+            assert alive.read() == b""  # the end: nobody holds it any more
+            thread.join(60)
+            with pytest.raises(ToolFailure, match="was not started: interrupted"):
+                run([sys.executable, "-c", ""], timeout=60)
+    assert [failure.status for failure in failures] == [-9]
+    assert run([sys.executable, "-c", ""], timeout=60).status == 0
