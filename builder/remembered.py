@@ -30,6 +30,7 @@ def key(environment: Environment, profile: Profile, engine: Engine, locked: Lock
             "profile": [profile.as_dict(), profile.markers],
             "recipes": [contents(directory) for directory in engine.search.packages],
             "repair": engine.repair,
+            "toolchain": engine.toolchain,
             "code": code(),
         }
     )

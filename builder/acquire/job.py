@@ -71,8 +71,9 @@ class Job:
 
     @cached_property
     def recipe(self) -> Recipe | None:
-        """The recipe for this version, if there is one."""
-        return self.engine.tools.recipe(self.wanted.name, self.wanted.version, self.engine.search.packages)
+        """The recipe for this version as it holds for the profile, if there is one."""
+        found = self.engine.tools.recipe(self.wanted.name, self.wanted.version, self.engine.search.packages)
+        return found and found.for_profile(self.profile)
 
     @cached_property
     def key(self) -> str:
@@ -87,6 +88,7 @@ class Job:
                 "sdist": sdist and sdist.sha256,
                 "recipe": self.recipe and self.recipe.digest,
                 "repair": self.engine.repair,
+                "toolchain": self.engine.toolchain,
                 "tools": self.engine.tools.versions,
             }
         )

@@ -9,6 +9,7 @@ from builder.errors import AuditFailure, BuildFailure, NetworkFailure
 from builder.files import digest_of
 from builder.lock import LockedFile
 from builder.selection import FITS, Candidate
+from builder.source import ArchiveSource
 from builder.store import Blob
 
 Strategy = Callable[[Job], Blob | None]
@@ -58,6 +59,10 @@ def built(job: Job) -> Blob | None:
     """A wheel built from the sdist by its own back end, for the profile."""
     from builder.build import BuildOptions, BuildRequest, Source
 
+    if job.recipe and job.recipe.refusal:
+        refusal = job.recipe.refusal
+        job.pass_over("recipe", [refusal.reason, f"Instead: {refusal.instead}"])
+        return None
     source, engine = _source(job), job.engine
     if source is None:
         job.pass_over("source distribution", ["the lock has none"])
@@ -73,10 +78,10 @@ def built(job: Job) -> Blob | None:
         source=Source(path=sdist.path, sha256=sdist.sha256, url=source.url),
         profile=job.profile,
         recipe=job.recipe,
-        as_of=job.as_of,
+        as_of=(job.recipe and job.recipe.as_of) or job.as_of,
         expects_native=job.wanted.native or None,
     )
-    options = BuildOptions(offline=engine.offline, timeout=engine.timeout)
+    options = BuildOptions(offline=engine.offline, timeout=engine.timeout, toolchain=engine.toolchain)
     with engine.store.scratch() as work:
         try:
             made = engine.tools.build(request, work, uv=engine.uv(), options=options, report=job.report)
@@ -95,17 +100,21 @@ def built(job: Job) -> Blob | None:
 def _source(job: Job) -> LockedFile | None:
     """What is built: the source that the recipe names, where a sha256 says which bytes are meant, else the sdist."""
     own = job.recipe.source if job.recipe else None
-    if own and own.sha256:
-        return LockedFile(filename=own.filename, url=own.url, sha256=own.sha256)
+    if isinstance(own, ArchiveSource) and own.sha256:
+        return LockedFile(filename=own.filename, url=own.urls[0], sha256=own.sha256)
     if own:
-        job.pass_over(own.filename, ["its recipe gives no sha256 for it; the index's sdist is built"])
+        job.pass_over(str(own), ["its recipe gives no sha256 for it; the index's sdist is built"])
     return job.wanted.sdist
 
 
 def _build_key(job: Job, source: LockedFile) -> str:
-    """Digest of what is built; not of its date: a later one does not make another wheel of the same source wanted."""
+    """Digest of what is built, and with which compiler; not of its date: a later one does not make another wheel of
+    the same source wanted."""
+    from builder.toolchain.compiler import find_compiler
+
     recipe = job.recipe.digest if job.recipe else None
-    return digest_of([job.wanted.name, job.wanted.version, source.sha256, recipe, job.profile.key])
+    compiler = dict(find_compiler(job.engine.toolchain).identity)
+    return digest_of([job.wanted.name, job.wanted.version, source.sha256, recipe, job.profile.key, compiler])
 
 
 def run(job: Job, strategies: tuple[Strategy, ...]) -> Acquired | None:

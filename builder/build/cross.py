@@ -9,10 +9,11 @@ from pathlib import Path
 
 from builder.profile import Profile
 from builder.recipe import Recipe
+from builder.toolchain.compiler import Compiler
 from builder.toolchain.headers import Headers
 from builder.toolchain.rust import Rust
 from builder.toolchain.sysroot import Sysroot
-from builder.toolchain.zig import DATA, Zig, wrapper_directory, wrapper_environment
+from builder.toolchain.wrapper import DATA
 
 EPOCH = "315532800"  # 1980-01-01, the earliest time that a zip can hold
 FAMILY = {"armv7l": "arm", "aarch64": "aarch64", "x86_64": "x86_64"}
@@ -24,7 +25,7 @@ LONG_DOUBLE = {"armv7l": "IEEE_DOUBLE_LE", "aarch64": "IEEE_QUAD_LE", "x86_64": 
 class Toolchain:
     """All that makes code for a profile: compiler, headers, static libraries, and Rust where it is used."""
 
-    zig: Zig
+    compiler: Compiler
     headers: Headers
     sysroot: Sysroot | None = None
     rust: Rust | None = None
@@ -59,9 +60,9 @@ def hook_variables(
 ) -> dict[str, str]:
     """The variables that a hook's process gets on top of the cleaned environment."""
     sysroot = toolchain.sysroot.path if toolchain.sysroot else None
-    path = [str(venv / "bin"), str(wrapper_directory()), os.environ.get("PATH", os.defpath)]
+    path = [str(venv / "bin"), str(toolchain.compiler.directory), os.environ.get("PATH", os.defpath)]
     variables = {
-        **wrapper_environment(toolchain.zig, profile, include=toolchain.headers.include, sysroot=sysroot),
+        **toolchain.compiler.variables(profile, include=toolchain.headers.include, sysroot=sysroot),
         **_determinism(),
         "PATH": os.pathsep.join(path),
         "VIRTUAL_ENV": str(venv),
@@ -105,5 +106,6 @@ def _compilers() -> dict[str, str]:
 
 
 def _of_recipe(recipe: Recipe) -> dict[str, str]:
-    flags = " ".join(recipe.cflags)
-    return {**({"CFLAGS": flags, "CXXFLAGS": flags} if flags else {}), **recipe.env}
+    compile, link = " ".join(recipe.cflags), " ".join(recipe.ldflags)
+    flags = {"CFLAGS": compile, "CXXFLAGS": compile, "LDFLAGS": link}
+    return {**{name: value for name, value in flags.items() if value}, **recipe.env}

@@ -22,23 +22,26 @@ from builder.errors import BuildFailure
 from builder.events import Event, Report, silent
 from builder.fetch import public
 from builder.places import cache_root
+from builder.source import ArchiveSource
+from builder.toolchain.compiler import find_compiler
 from builder.toolchain.headers import prepare_headers
 from builder.toolchain.interpreter import Interpreter, find_interpreter
 from builder.toolchain.rust import find_rust
 from builder.toolchain.sysroot import prepare_sysroot
-from builder.toolchain.zig import find_zig, prepare, target
 from builder.unpack import unpack, verify
 from builder.wheel import WheelFile
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """How to build: `timeout` of each step (s), compiler processes at once, whether the work directory stays."""
+    """How to build: `timeout` of each step (s), compiler processes at once, whether the work directory stays, and the
+    toolchain's name (`find_compiler`)."""
 
     timeout: float = 3600.0
     jobs: int = 1
     keep_work: bool = False
     offline: bool = False
+    toolchain: str = "zig"
 
 
 def build_wheel(
@@ -60,10 +63,10 @@ def build_wheel(
     with _work_directory(options) as work, _naming(request, log):
         tree = unpack(request.source.path, work / "source", subdirectory=_subdirectory(request))
         backend = read_backend(tree)
-        if has_extension_sources(tree):  # for pure Python 100 s of CPU would be in vain
-            prepare(request.profile, report=report)
         interpreter = find_interpreter(request.profile.python)
-        toolchain = _toolchain(request, uses_rust(tree, backend), options.offline)
+        toolchain = _toolchain(request, uses_rust(tree, backend), options)
+        if has_extension_sources(tree):  # for pure Python 100 s of CPU would be in vain
+            toolchain.compiler.prepare(request.profile, report=report)
         front = _frontend(
             request, uv, work=work, tree=tree, backend=backend, toolchain=toolchain, log=log, options=options
         )
@@ -99,8 +102,8 @@ def provenance_of(
         "as_of": request.as_of,
         "python": interpreter.version,
         "toolchain": {
-            "zig": toolchain.zig.version,
-            "target": target(request.profile),
+            "compiler": {"name": toolchain.compiler.name, **toolchain.compiler.identity},
+            "target": front.variables["OT2_CROSS_TARGET"],
             "cpu": request.profile.cpu,
             "headers": dict(toolchain.headers.origin),
             "libraries": dict(toolchain.sysroot.packages) if toolchain.sysroot else {},
@@ -110,13 +113,13 @@ def provenance_of(
     }
 
 
-def _toolchain(request: BuildRequest, rust: bool, offline: bool) -> Toolchain:
+def _toolchain(request: BuildRequest, rust: bool, options: BuildOptions) -> Toolchain:
     libraries = request.recipe.libraries if request.recipe else ()
     return Toolchain(
-        zig=find_zig(),
-        headers=prepare_headers(request.profile, offline=offline),
-        sysroot=prepare_sysroot(request.profile, libraries, offline=offline),
-        rust=find_rust(request.profile, offline=offline) if rust else None,
+        compiler=find_compiler(options.toolchain),
+        headers=prepare_headers(request.profile, offline=options.offline),
+        sysroot=prepare_sysroot(request.profile, libraries, offline=options.offline),
+        rust=find_rust(request.profile, offline=options.offline) if rust else None,
     )
 
 
@@ -180,7 +183,7 @@ def _work_directory(options: BuildOptions) -> Iterator[Path]:
 def _subdirectory(request: BuildRequest) -> str | None:
     """Where the project lies in the archive that the recipe names; an index's sdist is the project."""
     named = request.recipe.source if request.recipe else None
-    return named.path if named and named.sha256 == request.source.sha256 else None
+    return named.path if isinstance(named, ArchiveSource) and named.sha256 == request.source.sha256 else None
 
 
 def _subject(request: BuildRequest) -> str:

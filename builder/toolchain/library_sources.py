@@ -13,7 +13,7 @@ from builder.fetch import Fetcher
 from builder.places import cache_root
 from builder.profile import Profile
 from builder.run import environment, run
-from builder.toolchain.zig import find_zig, prepare, wrapper_directory, wrapper_environment
+from builder.toolchain.zig import find_zig
 from builder.unpack import unpack
 
 TIMEOUT = 900.0
@@ -36,12 +36,13 @@ def build_library(name: str, profile: Profile, prefix: Path, *, offline: bool = 
     archive = cache_root() / "toolchain" / "sources" / f"{name}-{sources.sha256[:12]}.tar.gz"
     if not archive.exists():
         Fetcher(offline=offline).download(sources.url, archive, sha256=sources.sha256)
-    prepare(profile)
+    zig = find_zig()
+    zig.prepare(profile)
     with tempfile.TemporaryDirectory(prefix="ot2-library-") as directory:
         tree = unpack(archive, Path(directory) / "source")
         none = Path(directory) / "no-headers"
-        variables = wrapper_environment(find_zig(), profile, include=none)
-        path = os.pathsep.join([str(wrapper_directory()), os.environ.get("PATH", os.defpath)])
+        variables = zig.variables(profile, include=none)
+        path = os.pathsep.join([str(zig.directory), os.environ.get("PATH", os.defpath)])
         sources.build(tree, prefix, profile, environment({**variables, "PATH": path, "LC_ALL": "C.UTF-8"}))
     return sources.sha256
 

@@ -40,10 +40,11 @@ def show(profiles: tuple[str, ...], offline: bool) -> Shown:
 @options.output
 def prepare(profiles: tuple[str, ...]) -> Shown:
     """Make the compiler's libraries for a profile now, once; otherwise the first build does."""
-    from builder.toolchain import zig
+    from builder.toolchain.compiler import find_compiler
 
+    compiler = find_compiler("zig")
     with options.reporting() as report:
-        took = {profile.name: zig.prepare(profile, report=report) for profile in _load(profiles)}
+        took = {profile.name: compiler.prepare(profile, report=report) for profile in _load(profiles)}
     told = [f"{name}: prepared in {units.seconds(s)}" if s else f"{name}: no change" for name, s in took.items()]
     return Shown(result=Answer(data={"seconds": took}), parts=(lines(*told),))
 
@@ -55,15 +56,15 @@ def _load(names: tuple[str, ...]) -> list[Profile]:
 
 
 def _described(profile: Profile, *, offline: bool) -> dict[str, str]:
-    from builder.toolchain import zig
+    from builder.toolchain.compiler import find_compiler
     from builder.toolchain.headers import module_name, prepare_headers
 
-    compiler = zig.find_zig()
+    compiler = find_compiler("zig")
     headers = prepare_headers(profile, offline=offline)
     return {
         "profile": profile.name,
-        "compiler": f"zig {compiler.version}",
+        "compiler": compiler.name,
         "headers": ", ".join(f"{name} {value}" for name, value in headers.origin.items()),
         "sysconfig": f"{module_name(profile)} in {headers.site}",
-        **zig.wrapper_environment(compiler, profile, include=headers.include),
+        **compiler.variables(profile, include=headers.include),
     }

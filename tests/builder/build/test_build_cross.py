@@ -21,7 +21,7 @@ RUST = Rust(target="armv7-unknown-linux-gnueabihf", version="rustc 1", compiler=
 
 def variables(tmp_path: Path, *, rust: Rust | None = None, recipe: Recipe | None = None) -> dict[str, str]:
     headers = Headers(include=tmp_path / "include", site=tmp_path / "site", module="_sysconfigdata_x", origin={})
-    toolchain = Toolchain(zig=Zig(path=Path("/zig"), version="0"), headers=headers, rust=rust)
+    toolchain = Toolchain(compiler=Zig(path=Path("/zig"), version="0"), headers=headers, rust=rust)
     files = write_files(tmp_path / "files", PROFILE, jobs=2)
     venv, tree = tmp_path / "venv", tmp_path / "tree"
     return hook_variables(PROFILE, toolchain, files, venv=venv, tree=tree, jobs=2, recipe=recipe)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from builder.profile import load
-from builder.toolchain.zig import WRAPPER_NAMES, Zig, find_zig, target, wrapper_directory, wrapper_environment
+from builder.toolchain.wrapper import NAMES, wrapper_directory
+from builder.toolchain.zig import Zig, find_zig, target
 
 FRONT = ["cc", "-target", "arm-linux-gnueabihf.2.25", "-mcpu=cortex_a7", "-I/target/include"]
 LINK = ["-O2", "-s", "-Wl,--gc-sections"]
@@ -25,11 +26,11 @@ def call(tmp_path: Path) -> Call:
     zig.chmod(0o755)
 
     def run(name: str, *words: str, profile: str = "ot2-py310", sysroot: Path | None = None) -> list[str]:
-        variables = wrapper_environment(
-            Zig(path=zig, version="0"), load(profile), include=Path("/target/include"), sysroot=sysroot
+        variables = Zig(path=zig, version="0").variables(
+            load(profile), include=Path("/target/include"), sysroot=sysroot
         )
         env = {"PATH": "/usr/bin:/bin", **variables}
-        argv = [str(wrapper_directory() / name), *words]
+        argv = [str(wrapper_directory("ot2-cc") / name), *words]
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
 
     return run
@@ -93,13 +94,13 @@ def test_a_target_without_cpu_takes_its_baseline(call: Call) -> None:
 
     profile = Profile(name="x", python="3.11", machine="x86_64", glibc=(2, 28), triple="x86_64-linux-gnu")
     assert target(profile) == "x86_64-linux-gnu.2.28"
-    assert wrapper_environment(Zig(path=Path("zig"), version="0"), profile, include=Path())["OT2_CROSS_CPU"] == ""
+    assert Zig(path=Path("zig"), version="0").variables(profile, include=Path())["OT2_CROSS_CPU"] == ""
 
 
 def test_the_wrapper_is_made_once_and_can_be_started() -> None:
-    first = wrapper_directory()
-    assert first == wrapper_directory()
-    assert all((first / name).stat().st_mode & 0o111 for name in WRAPPER_NAMES)
+    first = wrapper_directory("ot2-cc")
+    assert first == wrapper_directory("ot2-cc")
+    assert all((first / name).stat().st_mode & 0o111 for name in NAMES)
 
 
 def test_zig_is_found_with_its_version() -> None:

@@ -1,0 +1,44 @@
+"""The compilers that builds may use: what each must be able to do, and the one that a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from builder.errors import UsageFailure
+from builder.events import Report, silent
+from builder.profile import Profile
+from builder.toolchain.zig import find_zig
+
+
+class Compiler(Protocol):
+    """A C and C++ cross compiler behind the names ot2-cc, ot2-c++, ot2-ar and ot2-ranlib."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for people: zig 0.17.0."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides its output, as JSON values: kind, version, digests. Part of every build's key."""
+
+    @property
+    def directory(self) -> Path:
+        """The directory of its four names, to put on PATH."""
+
+    def variables(self, profile: Profile, *, include: Path, sysroot: Path | None = None) -> dict[str, str]:
+        """What its wrapper reads: `include` has the target's Python headers, `sysroot` static libraries.
+
+        Raises BuildFailure where it cannot make code for the profile.
+        """
+
+    def prepare(self, profile: Profile, *, report: Report = silent) -> float:
+        """Makes once what every build for a profile needs of it; the seconds that took, 0 when it was there."""
+
+
+def find_compiler(name: str) -> Compiler:
+    """The compiler that a toolchain's name means: zig. Raises UsageFailure, MissingExtra."""
+    if name == "zig":
+        return find_zig()
+    raise UsageFailure(f"no toolchain is named {name}", next="Toolchains: zig")
