@@ -96,7 +96,19 @@ class ToolFailure(BuildFailure):
         subject: str = "",
     ) -> None:
         self.argv, self.status, self.output = argv, status, output
-        super().__init__(what, why=why, next=next, subject=subject, details=tuple(output.splitlines()[-15:]))
+        super().__init__(what, why=why, next=next, subject=subject, details=last_lines(output))
+
+
+def last_lines(output: str, count: int = 15) -> tuple[str, ...]:
+    """The end of what a program printed, without the frames of Python tracebacks: their last line says what it was."""
+    kept: list[str] = []
+    framed = False
+    for line in output.splitlines():
+        begins = line.lstrip().startswith("Traceback (most recent call last)")
+        framed = begins or (framed and (line.startswith(" ") or not line))
+        if not framed:
+            kept.append(line)
+    return tuple(kept[-count:])
 
 
 class NetworkFailure(BuildFailure):

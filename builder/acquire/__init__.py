@@ -1,7 +1,7 @@
 """Every wanted package as an audited wheel: from the store, an index, the lock, by repair or by a build."""
 
 from builder.acquire.job import Acquired, PassedOver
-from builder.acquire.many import acquire_all
+from builder.acquire.many import Gathered, acquire_all, gather
 from builder.acquire.one import acquire
 
-__all__ = ["Acquired", "PassedOver", "acquire", "acquire_all"]
+__all__ = ["Acquired", "Gathered", "PassedOver", "acquire", "acquire_all", "gather"]

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PassedOver:
-    """Something that was tried and not taken, with the reason."""
+    """Something that was tried and not taken, with the reason and, of a program, the last lines that it printed."""
 
     what: str
     reason: str
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +98,10 @@ class Job:
         """Reports a step of this package."""
         self.report(Event(subject=self.subject, stage="acquire", message=message, level=level))
 
-    def pass_over(self, what: str, reasons: Iterable[str]) -> None:
+    def pass_over(self, what: str, reasons: Iterable[str], *, lines: Iterable[str] = ()) -> None:
         """Notes that something was not taken, and why."""
         reason = "; ".join(dict.fromkeys(reasons))
-        self.tried.append(PassedOver(what=what, reason=reason))
+        self.tried.append(PassedOver(what=what, reason=reason, lines=tuple(lines)))
         self.tell(f"{what} passed over: {reason}", level="info")
 
     def get(self, file: Candidate | LockedFile) -> Blob:
@@ -135,6 +136,10 @@ class Job:
         return BuildFailure(
             f"no wheel for {self.profile.name}",
             subject=self.subject,
-            details=(f"wanted by: {chain}", *(f"{passed.what}: {passed.reason}" for passed in self.tried)),
+            details=(f"wanted by: {chain}", *(line for passed in self.tried for line in _told(passed))),
             next="Constrain it to a version that has one, name an index with one, or add a recipe under package/.",
         )
+
+
+def _told(passed: PassedOver) -> list[str]:
+    return [f"{passed.what}: {passed.reason}", *(f"  {line}" for line in passed.lines)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from builder import profile_host
@@ -37,21 +37,55 @@ def acquire_all(
 
     Raises one Failure for all that could not be had: OfflineFailure with every missing file, else BuildFailure.
     """
-    gathering = _Gathering(wanted=wanted, profile=profile, engine=engine, report=report)
+    got = gather(wanted, profile, engine, indexes=indexes, as_of=as_of, report=report)
+    if got.failures:
+        raise _together([got.failures[name] for name in sorted(got.failures)], profile, environment)
+    return tuple(got.found[package.name] for package in wanted)
+
+
+def gather(
+    wanted: Sequence[Wanted],
+    profile: Profile,
+    engine: Engine,
+    *,
+    indexes: tuple[Index, ...] = (),
+    as_of: str | None = None,
+    build: bool = True,
+    fail_fast: bool = False,
+    report: Report = silent,
+) -> Gathered:
+    """What can be had of the packages, and why the others cannot.
+
+    Without `build` nothing is built, and what would be is neither found nor failed. With `fail_fast` the first failure
+    ends everything; what was not had by then is neither, too.
+    """
+    gathering = _Gathering(wanted=wanted, profile=profile, engine=engine, report=report, fail_fast=fail_fast)
 
     def quick(package: Wanted) -> Acquired | None:
         job = new_job(package, profile, engine, indexes=indexes, as_of=as_of, report=report)
         gathering.jobs[package.name] = job
         return run(job, (fitting, repaired))
 
-    with _pool(DOWNLOADS) as downloads, _pool(engine.jobs) as builds:
+    with suppress(_Enough), _pool(DOWNLOADS) as downloads, _pool(engine.jobs) as builds:
         gathering.look(downloads, quick)
         while gathering.running:
             gathering.take_finished()
-            gathering.start_builds(builds)
-    if gathering.failures:
-        raise _together([gathering.failures[name] for name in sorted(gathering.failures)], profile, environment)
-    return tuple(gathering.found[package.name] for package in wanted)
+            if build:
+                gathering.start_builds(builds)
+    return Gathered(found=gathering.found, failures=gathering.failures, jobs=gathering.jobs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """The packages that were had, by name, the failures of others, and everybody's job: what it tried and knows."""
+
+    found: Mapping[str, Acquired]
+    failures: Mapping[str, Failure]
+    jobs: Mapping[str, Job]
+
+
+class _Enough(Exception):
+    """A package failed, and the others are not wanted any more."""
 
 
 @dataclass(kw_only=True)
@@ -62,6 +96,7 @@ class _Gathering:
     profile: Profile
     engine: Engine
     report: Report
+    fail_fast: bool
     jobs: dict[str, Job] = field(default_factory=dict)
     running: dict[Future[Acquired | None], Wanted] = field(default_factory=dict)
     certain: set[str] = field(default_factory=set)
@@ -84,16 +119,21 @@ class _Gathering:
             try:
                 acquired = future.result()
             except Failure as failure:
-                self.failures[package.name] = failure
+                self._fail(package, failure)
                 continue
             if acquired:
                 self.found[package.name] = acquired
                 count = len(self.found)
                 self.report(Event(subject=self.profile.name, stage="wheels", done=count, total=len(self.wanted)))
             elif package.name in self.building:
-                self.failures[package.name] = self.jobs[package.name].failure()
+                self._fail(package, self.jobs[package.name].failure())
             else:
                 self.waiting.append(package)
+
+    def _fail(self, package: Wanted, failure: Failure) -> None:
+        self.failures[package.name] = failure
+        if self.fail_fast:
+            raise _Enough
 
     def start_builds(self, pool: ThreadPoolExecutor) -> None:
         """Starts builds, the longest first: none before all that are certain to come are known."""

@@ -88,8 +88,8 @@ def built(job: Job) -> Blob | None:
         except NetworkFailure:
             raise
         except BuildFailure as failure:
-            reasons = [failure.what, failure.why, *failure.details[-8:], failure.next]
-            job.pass_over(f"build of {sdist.filename}", filter(None, reasons))
+            reasons = filter(None, [failure.what, failure.why, failure.next])
+            job.pass_over(f"build of {sdist.filename}", reasons, lines=failure.details)
             return None
         how = "local" if job.wanted.local else "built"
         blob = engine.store.add(made.path, how=how, facts=made.provenance)
@@ -113,7 +113,7 @@ def _build_key(job: Job, source: LockedFile) -> str:
     from builder.toolchain.compiler import find_compiler
 
     recipe = job.recipe.digest if job.recipe else None
-    compiler = dict(find_compiler(job.engine.toolchain).identity)
+    compiler = dict(find_compiler(job.engine.toolchain, offline=job.engine.offline).identity)
     return digest_of([job.wanted.name, job.wanted.version, source.sha256, recipe, job.profile.key, compiler])
 
 

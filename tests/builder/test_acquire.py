@@ -9,12 +9,13 @@ import pytest
 from engine_factory import OT2, FakeTools, Told, make_engine, pinned, served
 from wheel_factory import make_wheel
 
-from builder.acquire import acquire, acquire_all
+from builder.acquire import acquire, acquire_all, gather
 from builder.environment import Index
 from builder.errors import BuildFailure, OfflineFailure
 from builder.lock import Locked, LockedFile
-from builder.recipe import Recipe, SourceArchive
+from builder.recipe import Recipe
 from builder.selection import Wanted, choose
+from builder.source import Archive
 
 FIT = "demo-1.0-cp310-cp310-manylinux_2_17_armv7l.whl"
 PURE = "demo-1.0-py3-none-any.whl"
@@ -108,9 +109,7 @@ def test_a_build_is_not_done_again_for_another_offer_or_option(tmp_path: Path, p
 @pytest.mark.parametrize("pinned_by_recipe", [True, False])
 def test_a_recipes_own_source_is_built_if_it_is_pinned(tmp_path: Path, public: Path, pinned_by_recipe: bool) -> None:
     locked, own = sdist(public), sdist(public, "v1.0.zip")
-    archive = SourceArchive(
-        url=own.url, filename=own.filename, tag="v1.0", sha256=own.sha256 if pinned_by_recipe else None, path="sub"
-    )
+    archive = Archive(urls=(own.url,), sha256=own.sha256 if pinned_by_recipe else None, path="sub")
     recipe = Recipe(name="demo", version="1.0", directory=tmp_path, digest="1", source=archive)
     tools = FakeTools(recipes={"demo": recipe})
     found = acquire(wanted(source=locked), OT2, make_engine(tmp_path, tools=tools))
@@ -139,7 +138,8 @@ def test_nothing_left_names_the_package_the_chain_and_all_that_was_tried(tmp_pat
         "wanted by: top -> demo",
         f"{FIT}: for this test (glibc-too-new)",
         f"repair of {FIT}: a strong symbol is too new",
-        "build of demo-1.0.tar.gz: compiler failed; x.c:1",
+        "build of demo-1.0.tar.gz: compiler failed",
+        "  x.c:1",
     )
 
 
@@ -216,3 +216,26 @@ def test_a_damaged_wheel_in_the_store_is_got_again(tmp_path: Path, public: Path)
     again = acquire(asked, OT2, engine)
     assert again.blob == found.blob
     assert again.blob.path.stat().st_size == again.blob.size
+
+
+def test_what_can_be_had_is_given_beside_what_cannot(tmp_path: Path, public: Path) -> None:
+    bad, good = wanted(source=sdist(public, "bad-1.0.tar.gz"), name="bad"), wanted(wheel(public, PURE))
+    engine = make_engine(tmp_path, tools=FakeTools(fails={"bad": BuildFailure("compiler failed")}))
+    got = gather([bad, good], OT2, engine)
+    assert (list(got.found), list(got.failures)) == (["demo"], ["bad"])
+    assert got.jobs["bad"].tried[0].what == "build of bad-1.0.tar.gz"
+
+
+def test_without_building_what_would_be_built_is_left_open(tmp_path: Path, public: Path) -> None:
+    tools = FakeTools()
+    asked = [wanted(source=sdist(public, "other-1.0.tar.gz"), name="other"), wanted(wheel(public, PURE))]
+    got = gather(asked, OT2, make_engine(tmp_path, tools=tools), build=False)
+    assert (list(got.found), list(got.failures), sorted(got.jobs)) == (["demo"], [], ["demo", "other"])
+    assert ("build", "other") not in tools.calls
+
+
+def test_fail_fast_starts_nothing_after_the_first_failure(tmp_path: Path, public: Path) -> None:
+    asked = [wanted(source=sdist(public, f"{name}-1.0.tar.gz"), name=name) for name in ("bad", "long", "other")]
+    tools = FakeTools(fails={name: BuildFailure("compiler failed") for name in ("bad", "long", "other")})
+    got = gather(asked, OT2, make_engine(tmp_path, tools=tools, jobs=1), fail_fast=True)
+    assert len(got.failures) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.errors import ToolFailure
+from builder.errors import ToolFailure, last_lines
 from builder.run import environment, run, stopping
 
 
@@ -59,3 +59,13 @@ def test_stopping_ends_what_other_threads_run_and_lets_nothing_begin(fifo: Path)
                 run([sys.executable, "-c", ""], timeout=60)
     assert [failure.status for failure in failures] == [-9]
     assert run([sys.executable, "-c", ""], timeout=60).status == 0
+
+
+def test_the_end_of_what_was_printed_has_no_frames() -> None:
+    code = "print('first'); print('second', flush=True); raise ValueError('the reason')"
+    with pytest.raises(ToolFailure) as caught:
+        run([sys.executable, "-c", code], timeout=60, log=None)
+    assert caught.value.details == ("ValueError: the reason",)
+    text = "a\nTraceback (most recent call last):\n  File x\n    y\n\n  z\nValueError: b\n" + "c\n" * 20
+    assert last_lines(text, 30) == ("a", "ValueError: b", *["c"] * 20)
+    assert last_lines(text) == ("c",) * 15
