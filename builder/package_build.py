@@ -7,68 +7,54 @@ nothing. The names and keywords of Opentrons' package builder keep their meaning
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, NoReturn
 
 from builder.errors import UsageFailure
+from builder.source import (
+    Archive,
+    DebianSource,
+    GithubDevSource,
+    GithubReleaseSDistSource,
+    GitSource,
+    IndexSdist,
+    LocalSource,
+    Source,
+)
 
-__all__ = ["build_package", "github_source"]
+__all__ = [
+    "archive",
+    "build_package",
+    "debian_source",
+    "git_source",
+    "github_source",
+    "index_sdist",
+    "local_source",
+    "refuse_package",
+    "release_asset",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GithubDevSource:
-    """The archive that GitHub makes of a tag; `path` is the project's directory inside the repository."""
+class Refusal:
+    """Why a project cannot be had for robots, and the nearest thing that works."""
 
-    name: str
-    org: str
-    repo: str
-    tag: str
-    path: str | None = None
-    sha256: str | None = None
-
-    def url(self) -> str:
-        """Where the archive is."""
-        return f"https://github.com/{self.org}/{self.repo}/archive/refs/tags/{self.tag}.zip"
-
-    def archive_name(self) -> str:
-        """The archive's file name."""
-        return f"{self.tag.replace('/', '-')}.zip"
-
-
-@dataclass(frozen=True, kw_only=True)
-class GithubReleaseSDistSource:
-    """An sdist attached to a GitHub release."""
-
-    name: str
-    org: str
-    repo: str
-    tag: str
-    package_name: str
-    sha256: str | None = None
-    path: None = None
-
-    def url(self) -> str:
-        """Where the sdist is."""
-        return f"https://github.com/{self.org}/{self.repo}/releases/download/{self.tag}/{self.package_name}"
-
-    def archive_name(self) -> str:
-        """The sdist's file name."""
-        return self.package_name
-
-
-GithubSource = GithubDevSource | GithubReleaseSDistSource
+    reason: str
+    instead: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call of build_package, as it was made."""
+    """One call of build_package or refuse_package, as it was made; `line` is where."""
 
-    source: GithubSource | None
-    setup_py_commands: tuple[str, ...]
-    build_dependencies: tuple[str, ...]
-    extra: Mapping[str, Any]
+    line: int
+    source: Source | None = None
+    refusal: Refusal | None = None
+    given: Mapping[str, Any]
 
 
 class Later:
@@ -90,67 +76,101 @@ def github_source(
     name: str | None = None,
     path: str | None = None,
     sha256: str | None = None,
-) -> GithubSource:
-    """A source on GitHub: a release's sdist where `sdist_archive` names it, else the archive of the tag.
+) -> GithubDevSource | GithubReleaseSDistSource:
+    """A source on GitHub: the file `sdist_archive` of the tag's release where it is given, else the tag's archive.
 
-    Without `sha256` the hash is unknown until the archive was fetched once.
+    `path` is the project's directory, relative to the repository's root. Without `sha256` the index's sdist is built.
     """
     if sdist_archive:
-        return GithubReleaseSDistSource(
-            name=name or repo, org=org, repo=repo, tag=tag, package_name=sdist_archive, sha256=sha256
-        )
+        return release_asset(org=org, repo=repo, tag=tag, asset=sdist_archive, name=name, path=path, sha256=sha256)
     return GithubDevSource(name=name or repo, org=org, repo=repo, tag=tag, path=path, sha256=sha256)
 
 
+def release_asset(
+    *,
+    org: str,
+    repo: str,
+    tag: str,
+    asset: str,
+    name: str | None = None,
+    path: str | None = None,
+    sha256: str | None = None,
+) -> GithubReleaseSDistSource:
+    """The file `asset` that is attached to a GitHub release."""
+    return GithubReleaseSDistSource(
+        name=name or repo, org=org, repo=repo, tag=tag, package_name=asset, path=path, sha256=sha256
+    )
+
+
+def archive(
+    url: str | None = None, *, urls: Sequence[str] = (), sha256: str | None = None, path: str | None = None
+) -> Archive:
+    """An archive at a URL, or the same one at several, tried in order."""
+    return Archive(urls=(*([url] if url else ()), *urls), sha256=sha256, path=path)
+
+
+def index_sdist(*, sha256: str | None = None) -> IndexSdist:
+    """The index's source distribution of the locked version, which is also what is built where no source is named."""
+    return IndexSdist(sha256=sha256)
+
+
+def debian_source(package: str, version: str, *, sha256: str | None = None, path: str | None = None) -> DebianSource:
+    """The upstream archive of a Debian source package; `sha256` is that of its .orig.tar file."""
+    return DebianSource(package=package, version=version, sha256=sha256, path=path)
+
+
+def git_source(url: str, commit: str, *, path: str | None = None) -> GitSource:
+    """The tree of a commit (its full 40 hex digits)."""
+    return GitSource(url=url, commit=commit, path=path)
+
+
+def local_source(path: str) -> LocalSource:
+    """A directory, relative to the recipe's."""
+    return LocalSource(path=path)
+
+
 def build_package(
-    source: GithubSource | None = None,
+    source: Source | None = None,
     setup_py_commands: Sequence[str] | None = None,
     build_dependencies: Sequence[str] | None = None,
     *,
     constraints: Sequence[str] = (),
+    as_of: str | None = None,
     libraries: Sequence[str] = (),
+    headers_of: Sequence[str] = (),
     native: Sequence[str] | None = None,
     cflags: Sequence[str] = (),
+    ldflags: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     config_settings: Mapping[str, str] | None = None,
+    profiles: Mapping[str, Mapping[str, Any]] | None = None,
+    patches: Sequence[str] = (),
     checks: Sequence[Mapping[str, Any]] = (),
     revision: int = 0,
     reason: str = "",
 ) -> Later:
     """Says how this project is built.
 
-    `source` is where its source is, if not the index's sdist; it counts if it has a sha256. `setup_py_commands` are run
+    `source` is where its source is, if not the index's sdist; it counts if it is pinned. `setup_py_commands` are run
     in order instead of the project's PEP 517 back end; `build_dependencies` come on top of what the project asks for.
 
-    `constraints` hold for build requirements. `libraries` are static ones of the target: libffi, libyaml, openssl.
-    `native` are globs of shared objects that the wheel must hold, () for a pure wheel. `cflags` reach the C and C++
-    compiler last but for our own. `env` and `config_settings` go to the back end. `checks` (as in a manifest) are run
-    on the target where an environment names no quick checks of its own.
+    `constraints` hold for build requirements, `as_of` (YYYY-MM-DD) hides those uploaded later. `libraries` are static
+    ones of the target (`ot2deploy toolchain show` lists them). `headers_of` are projects whose wheel for the target is
+    made first, its C headers standing before the host's. `native` are globs of shared objects that the wheel must hold,
+    () for a pure wheel. `cflags` and `ldflags` reach the C and C++ compiler last but for our own. `env` and
+    `config_settings` go to the back end. `profiles` gives, by profile, more of all these lists and tables. `patches`
+    are files beside the recipe, applied in order. `checks` (as in a manifest) are run on the target where an
+    environment names no quick checks of its own.
     A higher `revision` gives other bytes another file name. `reason` says why all this is needed.
     """
-    calls = _calls.get()
-    if calls is None:
-        _too_early()
-    extra = {
-        "constraints": _texts("constraints", constraints),
-        "libraries": _texts("libraries", libraries),
-        "native": None if native is None else _texts("native", native),
-        "cflags": _texts("cflags", cflags),
-        "env": _named("env", env),
-        "config_settings": _named("config_settings", config_settings),
-        "checks": tuple(dict(check) for check in checks),
-        "revision": revision,
-        "reason": " ".join(reason.split()),
-    }
-    calls.append(
-        Call(
-            source=source,
-            setup_py_commands=_texts("setup_py_commands", setup_py_commands),
-            build_dependencies=_texts("build_dependencies", build_dependencies),
-            extra=extra,
-        )
-    )
+    given = locals()
+    _record(inspect.currentframe(), source=given.pop("source"), given=given)
     return Later()
+
+
+def refuse_package(*, reason: str, instead: str) -> None:
+    """Says that this project cannot be had for robots, why, and what is the nearest thing that works."""
+    _record(inspect.currentframe(), refusal=Refusal(reason=" ".join(reason.split()), instead=" ".join(instead.split())))
 
 
 @contextlib.contextmanager
@@ -164,17 +184,14 @@ def recording() -> Iterator[list[Call]]:
         _calls.reset(token)
 
 
-def _texts(name: str, value: Sequence[str] | None) -> tuple[str, ...]:
-    """A list of texts; a single text would be taken for a list of its letters."""
-    if isinstance(value, str) or not all(isinstance(text, str) for text in value or ()):
-        raise TypeError(f"{name} must be a list of texts, not {value!r}")
-    return tuple(value or ())
-
-
-def _named(name: str, value: Mapping[str, str] | None) -> dict[str, str]:
-    if not all(isinstance(text, str) for pair in (value or {}).items() for text in pair):
-        raise TypeError(f"{name} must give each name a text, not {value!r}")
-    return dict(value or {})
+def _record(
+    frame: FrameType | None, *, source: Source | None = None, refusal: Refusal | None = None, given: Any = None
+) -> None:
+    calls = _calls.get()
+    if calls is None:
+        _too_early()
+    line = frame.f_back.f_lineno if frame and frame.f_back else 1
+    calls.append(Call(line=line, source=source, refusal=refusal, given=given or {}))
 
 
 def _too_early() -> NoReturn:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, canonicalize_version
 
+from builder import recipe_file
 from builder.environment import Check
-from builder.errors import ConfigFailure, Failure
+from builder.errors import ConfigFailure
 from builder.files import digest_of, sha256_file
-from builder.package_build import Call, build_package, recording
+from builder.package_build import Call, Refusal
+from builder.profile import Profile
+from builder.source import Source
 
 DEFAULT = "default"  # the directory that holds for all versions without one of their own
 IGNORED = frozenset({"__pycache__", ".DS_Store"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceArchive:
-    """Where a recipe's source is: an archive's URL and file name. `sha256` is None where the recipe does not pin it."""
-
-    url: str
-    filename: str
-    tag: str
-    sha256: str | None = None
-    path: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,25 +26,39 @@ class Recipe:
     """Build facts of one project, see `package_build.build_package`. `digest` covers every file of its directory.
 
     `version` is None for facts that hold for all versions. `native` are globs of shared objects that the wheel must
-    hold; () says that it is pure, None that the recipe does not say.
+    hold; () says that it is pure, None that the recipe does not say. `patches` are files in `directory`. `profiles` is
+    what `for_profile` adds. With a `refusal` nothing is built.
     """
 
     name: str
     version: str | None
     directory: Path
     digest: str
-    source: SourceArchive | None = None
+    source: Source | None = None
     setup_py_commands: tuple[str, ...] = ()
     build_dependencies: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    as_of: str | None = None
     libraries: tuple[str, ...] = ()
+    headers_of: tuple[str, ...] = ()
     native: tuple[str, ...] | None = None
     cflags: tuple[str, ...] = ()
+    ldflags: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     config_settings: Mapping[str, str] = field(default_factory=dict)
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    patches: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     revision: int = 0
     reason: str = ""
+    refusal: Refusal | None = None
+
+    def for_profile(self, profile: Profile) -> Recipe:
+        """The recipe as it holds for one profile: what it says of that profile is added, of others dropped."""
+        own = self.profiles.get(profile.name, {})
+        more: dict[str, Any] = {key: (*getattr(self, key), *own[key]) for key in recipe_file.ADDED if key in own}
+        more |= {key: {**getattr(self, key), **own[key]} for key in recipe_file.TABLES if key in own}
+        return replace(self, profiles={}, **more)
 
 
 def find(name: str, version: str | None, directories: Iterable[Path]) -> Recipe | None:
@@ -86,24 +89,21 @@ def versions(name: str, directory: Path) -> Iterator[tuple[str | None, Path]]:
 def load(directory: Path) -> Recipe:
     """The recipe in a directory `<name>/<version>`. Raises ConfigFailure with file and line."""
     file = directory / "build.py"
-    call = _of_project(directory.parent.name, _record(file), file)
-    if problems := tuple(_problems(call, file)):
-        raise ConfigFailure(f"{file}: {len(problems)} things are wrong", details=problems)
+    call = of_project(directory.parent.name, recipe_file.calls(file), file)
     return Recipe(
         name=directory.parent.name,
         version=None if directory.name == DEFAULT else directory.name,
         directory=directory,
         digest=_digest(directory),
-        source=_archive(call),
-        setup_py_commands=call.setup_py_commands,
-        build_dependencies=call.build_dependencies,
-        **{**call.extra, "checks": tuple(_check(check) for check in call.extra["checks"])},
+        source=call.source,
+        refusal=call.refusal,
+        **recipe_file.values(call, file),
     )
 
 
-def _of_project(name: str, calls: list[Call], file: Path) -> Call:
-    """The one call, or of several the one whose source has the project's name."""
-    own = [call for call in calls if call.source and canonicalize_name(call.source.name) == canonicalize_name(name)]
+def of_project(name: str, calls: list[Call], file: Path) -> Call:
+    """The one call, or of several the one whose source has the project's name. Raises ConfigFailure."""
+    own = [call for call in calls if canonicalize_name(getattr(call.source, "name", "")) == canonicalize_name(name)]
     chosen = calls if len(calls) == 1 else own
     if len(chosen) != 1:
         raise ConfigFailure(
@@ -111,56 +111,6 @@ def _of_project(name: str, calls: list[Call], file: Path) -> Call:
             next="Give each project a directory of its own.",
         )
     return chosen[0]
-
-
-def _record(file: Path) -> list[Call]:
-    """Executes a recipe in a namespace of its own and returns the calls it made."""
-    try:
-        code = compile(file.read_text(encoding="utf-8"), str(file), "exec")
-    except OSError as error:
-        raise ConfigFailure(f"{file}: {error.strerror or error}") from error
-    except (SyntaxError, ValueError) as error:
-        raise ConfigFailure(f"{file}:{getattr(error, 'lineno', None) or 1}: {error}") from error
-    with recording() as calls:
-        try:
-            exec(code, {"__name__": "recipe", "__file__": str(file)})
-        except (Exception, SystemExit) as error:
-            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-            said = error.what if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
-            raise ConfigFailure(
-                f"{file}:{lines[-1] if lines else 1}: {said}",
-                next=f"build_package takes: {', '.join(inspect.signature(build_package).parameters)}",
-            ) from error
-    return calls
-
-
-def _problems(call: Call, file: Path) -> Iterator[str]:
-    for kind, texts in (("build_dependencies", call.build_dependencies), ("constraints", call.extra["constraints"])):
-        for text in texts:
-            try:
-                Requirement(text)
-            except InvalidRequirement:
-                yield f"{file}: {kind}: {text!r} is not a requirement"
-    for check in call.extra["checks"]:
-        try:
-            _check(check).as_dict()
-        except (TypeError, ValueError, KeyError) as error:
-            yield f"{file}: checks: {check!r} is not a check: {error}"
-    if not isinstance(call.extra["revision"], int) or call.extra["revision"] < 0:
-        yield f"{file}: revision: {call.extra['revision']!r} is not a whole number"
-
-
-def _check(given: Mapping[str, Any]) -> Check:
-    return Check(**{**given, "timeout": float(given["timeout"]), "argv": tuple(given.get("argv", ()))})
-
-
-def _archive(call: Call) -> SourceArchive | None:
-    source = call.source
-    if source is None:
-        return None
-    return SourceArchive(
-        url=source.url(), filename=source.archive_name(), tag=source.tag, sha256=source.sha256, path=source.path
-    )
 
 
 def _digest(directory: Path) -> str:

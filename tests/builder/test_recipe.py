@@ -10,6 +10,7 @@ from builder import package_build
 from builder.errors import ConfigFailure, UsageFailure
 from builder.places import shipped
 from builder.recipe import find, load, versions
+from builder.source import ArchiveSource
 
 PANDAS = """\
 from builder import package_build
@@ -53,9 +54,13 @@ def test_upstreams_pandas_recipe(tmp_path: Path) -> None:
     assert (recipe.name, recipe.version) == ("pandas", "1.5.0")
     assert recipe.setup_py_commands == ("build_ext", "bdist_wheel")
     assert recipe.build_dependencies == ("numpy", "Cython")
-    assert recipe.source is not None
-    assert recipe.source.url.endswith("/pandas-dev/pandas/archive/refs/tags/v1.5.0.zip")
-    assert (recipe.source.filename, recipe.source.tag, recipe.source.sha256) == ("v1.5.0.zip", "v1.5.0", None)
+    assert isinstance(recipe.source, ArchiveSource)
+    assert recipe.source.urls[0].endswith("/pandas-dev/pandas/archive/refs/tags/v1.5.0.zip")
+    assert (recipe.source.filename, recipe.source.sha256, str(recipe.source)) == (
+        "v1.5.0.zip",
+        None,
+        "archive of pandas-dev/pandas's tag v1.5.0",
+    )
 
 
 def test_a_prefect_recipe_in_upstreams_words(tmp_path: Path) -> None:
@@ -67,8 +72,8 @@ def test_a_prefect_recipe_in_upstreams_words(tmp_path: Path) -> None:
 def test_a_release_sdist(tmp_path: Path) -> None:
     text = PREFECT.replace("tag='3.3.4'", "tag='3.3.4', sdist_archive='prefect-3.3.4.tar.gz'")
     recipe = load(write(tmp_path, "prefect/3.3.4", text))
-    assert recipe.source is not None
-    assert recipe.source.url.endswith("/releases/download/3.3.4/prefect-3.3.4.tar.gz")
+    assert isinstance(recipe.source, ArchiveSource)
+    assert recipe.source.urls[0].endswith("/releases/download/3.3.4/prefect-3.3.4.tar.gz")
 
 
 def test_a_version_of_its_own_comes_before_the_default(tmp_path: Path) -> None:
@@ -148,7 +153,7 @@ def test_a_recipe_without_or_with_too_many_calls(tmp_path: Path) -> None:
 
 def test_of_several_calls_the_projects_own_counts(tmp_path: Path) -> None:
     other = PREFECT.replace("prefect'", "other'").replace("from builder import package_build", "")
-    assert load(write(tmp_path, "prefect/3.3.4", PREFECT + other)).source.url.count("prefect")  # type: ignore[union-attr]
+    assert load(write(tmp_path, "prefect/3.3.4", PREFECT + other)).source.urls[0].count("prefect")  # type: ignore[union-attr]
 
 
 def test_the_wheel_is_not_there_while_a_recipe_is_loaded(tmp_path: Path) -> None:
