@@ -27,7 +27,9 @@ from builder.audit.elf import read_binary
 from builder.audit.runtimes import glibc_version
 from builder.audit.versions import VER_FLG_WEAK, Entry, Use, read_entries, read_uses
 from builder.errors import AuditFailure
+from builder.files import sha256_file
 from builder.profile import Profile
+from builder.sbom import Part, pypi_url, sbom
 from builder.wheel import WheelFile
 from builder.wheel_writer import renamed, rewrite
 
@@ -108,15 +110,23 @@ def _write(wheel: WheelFile, out_dir: Path, profile: Profile, patches: Mapping[s
     platform = proven_platform(filter(None, patched), profile)
     same_name = renamed(wheel.filename, platform=platform) == wheel.filename
     build = f"{wheel.build or 0}{REPAIRED}" if same_name else None  # a build tag begins with a digit
-    path = rewrite(wheel, out_dir, platform=platform, build=build, change=change)
+    old = wheel.filename.removesuffix(".whl").split("-")[-1]
+    made = [f"{file}: {line}" for file, patch in patches.items() for line in patch.changes]
+    changes = (*made, f"platform tag {old} -> {platform}")
+    bill = sbom(wheel, [_original(wheel)], changes=changes)
+    path = rewrite(wheel, out_dir, platform=platform, build=build, change=change, added=[bill])
     after = audit(path, profile)
     if not after.ok:
         path.unlink()
         details = tuple(map(str, after.errors))
         raise RepairRefused("still does not fit after the repair", subject=wheel.filename, details=details)
-    old = wheel.filename.removesuffix(".whl").split("-")[-1]
-    changes = [f"{file}: {line}" for file, patch in patches.items() for line in patch.changes]
-    return Repaired(path=path, changes=(*changes, f"platform tag {old} -> {platform}"), audit=after)
+    return Repaired(path=path, changes=changes, audit=after)
+
+
+def _original(wheel: WheelFile) -> Part:
+    """The wheel as it was published, which stays what it is by its hash."""
+    purl = pypi_url(wheel.name, wheel.version, wheel.filename)
+    return Part(role="original", name=wheel.name, version=wheel.version, purl=purl, sha256=sha256_file(wheel.path))
 
 
 def _patch_of(wheel: WheelFile, file: str, profile: Profile) -> Patch:

@@ -52,15 +52,18 @@ def rewrite(
     platform: str | None = None,
     build: str | None = None,
     change: Callable[[str, bytes], bytes] | None = None,
+    added: Iterable[Entry] = (),
 ) -> Path:
     """Writes a changed copy of a wheel into `out_dir`: another platform tag, build tag or content of members.
 
     `platform` (one tag or several joined by dots) and `build` go into the file name and WHEEL; `change` gets each
-    member's name and bytes. Signatures are left out, as they no longer hold. Raises AuditFailure for damaged members.
+    member's name and bytes. `added` come last, instead of members of the same names. Signatures are left out, as they
+    no longer hold. Raises AuditFailure for damaged members.
     """
     filename = renamed(wheel.filename, platform=platform, build=build)
 
-    left_out = {f"{wheel.dist_info}/{part}" for part in SIGNATURES}
+    last = tuple(added)
+    left_out = {*(f"{wheel.dist_info}/{part}" for part in SIGNATURES), *(entry.name for entry in last)}
 
     def entries() -> Iterator[Entry]:
         for member, data in wheel.contents(by_name=True):
@@ -72,6 +75,7 @@ def rewrite(
                 data = _wheel_headers(data, filename)
             mode = 0o755 if member.mode & EXECUTABLE else 0o644
             yield Entry(name=member.name, data=change(member.name, data) if change else data, mode=mode)
+        yield from last
 
     return write_wheel(out_dir / filename, wheel.dist_info, entries())
 

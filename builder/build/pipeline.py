@@ -15,6 +15,7 @@ from typing import Any
 from builder.build.cross import Toolchain, config_settings, hook_variables, write_files
 from builder.build.durations import remember_seconds
 from builder.build.frontend import Frontend
+from builder.build.parts import Made
 from builder.build.product import check_identity, check_native, expects_native, finish
 from builder.build.request import BuildRequest, Built, Uv
 from builder.build.sources import Backend, has_extension_sources, read_backend, uses_rust
@@ -76,7 +77,7 @@ def build_wheel(
         wheel = WheelFile.open(front.build(work / "wheel"))
         check_identity(wheel, request)
         check_native(wheel, request, expected=expects_native(request, tree), log=log)
-        path, found = finish(wheel, request, out)
+        path, found = finish(wheel, request, out, Made(tree=tree, work=work, toolchain=toolchain))
     seconds = monotonic() - started
     remember_seconds(request.name, request.profile, seconds)
     report(Event(subject=_subject(request), stage="build", message=f"{path.name}, {seconds:.0f} s", level="done"))

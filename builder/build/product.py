@@ -10,9 +10,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder.audit import Audit, audit, proven_platform
+from builder.build.parts import Made, bill_of
 from builder.build.request import BuildRequest
 from builder.build.sources import has_extension_sources
 from builder.errors import BuildFailure
+from builder.sbom import DIRECTORY
 from builder.wheel import WheelFile
 from builder.wheel_writer import rewrite
 
@@ -75,8 +77,8 @@ def telling_lines(log: Path, limit: int = 10) -> tuple[str, ...]:
     return tuple(line.strip()[:300] for line in lines if TELLING.search(line))[:limit]
 
 
-def finish(wheel: WheelFile, request: BuildRequest, out: Path) -> tuple[Path, Audit]:
-    """Audits the wheel and writes it into `out` under the platform tag it proves; same input, same bytes.
+def finish(wheel: WheelFile, request: BuildRequest, out: Path, made: Made) -> tuple[Path, Audit]:
+    """Audits the wheel and writes it into `out` under the platform tag it proves, with its bill of materials.
 
     The recipe's revision becomes the build tag. Raises AuditFailure with what refuses it.
     """
@@ -84,4 +86,11 @@ def finish(wheel: WheelFile, request: BuildRequest, out: Path) -> tuple[Path, Au
     found.require()
     revision = request.recipe.revision if request.recipe else 0
     platform = None if wheel.is_pure else proven_platform(found.binaries, request.profile)
-    return rewrite(wheel, out, platform=platform, build=str(revision) if revision else None), found
+    bill = bill_of(wheel, request, made)
+
+    def change(name: str, data: bytes) -> bytes:
+        """maturin's own bill names the directory of the build, which is another one each time."""
+        return data.replace(str(made.tree).encode(), b"/src") if f"/{DIRECTORY}/" in name else data
+
+    build = str(revision) if revision else None
+    return rewrite(wheel, out, platform=platform, build=build, change=change, added=[bill]), found
