@@ -15,7 +15,7 @@ from time import monotonic
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from builder.acquire.project import acquire_project
+from builder.acquire import acquire_project
 from builder.build import expected_seconds
 from builder.engine import Engine, open_engine
 from builder.errors import Failure

@@ -2,6 +2,6 @@
 
 from builder.acquire.job import Acquired, PassedOver
 from builder.acquire.many import Gathered, acquire_all, gather
-from builder.acquire.one import acquire
+from builder.acquire.one import acquire, acquire_project
 
-__all__ = ["Acquired", "Gathered", "PassedOver", "acquire", "acquire_all", "gather"]
+__all__ = ["Acquired", "Gathered", "PassedOver", "acquire", "acquire_all", "acquire_project", "gather"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -54,7 +54,10 @@ class Missing(OfflineFailure):
 
 @dataclass(kw_only=True)
 class Job:
-    """One package for one profile. `offers` are all candidates, those of the project's indexes first."""
+    """One package for one profile. `offers` are all candidates, those of the project's indexes first.
+
+    `other` gives the profile's wheel of another project by requirement and as-of date, for what its build needs.
+    """
 
     wanted: Wanted
     profile: Profile
@@ -62,6 +65,7 @@ class Job:
     report: Report
     as_of: str | None
     offers: tuple[Candidate, ...]
+    other: Callable[[str, str | None], Blob]
     tried: list[PassedOver] = field(default_factory=list)
     refused: list[Blob] = field(default_factory=list)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from builder.acquire.job import Acquired, Job, PassedOver
 from builder.errors import AuditFailure, BuildFailure, NetworkFailure
 from builder.files import digest_of
@@ -11,6 +14,7 @@ from builder.lock import LockedFile
 from builder.selection import FITS, Candidate
 from builder.source import ArchiveSource
 from builder.store import Blob
+from builder.wheel import WheelFile
 
 Strategy = Callable[[Job], Blob | None]
 
@@ -80,6 +84,7 @@ def built(job: Job) -> Blob | None:
         recipe=job.recipe,
         as_of=(job.recipe and job.recipe.as_of) or job.as_of,
         expects_native=job.wanted.native or None,
+        headers_of=_headers_of(job),
     )
     options = BuildOptions(offline=engine.offline, timeout=engine.timeout, toolchain=engine.toolchain)
     with engine.store.scratch() as work:
@@ -95,6 +100,16 @@ def built(job: Job) -> Blob | None:
         blob = engine.store.add(made.path, how=how, facts=made.provenance)
         engine.store.keep_answer("build", key, blob.sha256)
     return blob if accepted(job, blob, expect_native=job.wanted.native) else None
+
+
+def _headers_of(job: Job) -> tuple[WheelFile, ...]:
+    """The profile's wheels of the projects whose headers the recipe asks for, in versions it allows."""
+    recipe = job.recipe
+    if recipe is None:
+        return ()
+    limits = {canonicalize_name(one.name): one for one in map(Requirement, recipe.constraints)}
+    wanted = [str(limits.get(canonicalize_name(name), name)) for name in recipe.headers_of]
+    return tuple(WheelFile.open(job.other(name, recipe.as_of or job.as_of).path) for name in wanted)
 
 
 def _source(job: Job) -> LockedFile | None:

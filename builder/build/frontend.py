@@ -13,6 +13,7 @@ from builder.build.sources import Backend
 from builder.errors import BuildFailure
 from builder.run import environment, run
 
+SETUP_PY = ("setuptools", "wheel")
 HOOK = Path(__file__).parent / "hook.py"
 
 
@@ -41,7 +42,9 @@ class Frontend:
         """Makes the environment with the static and then the asked-for requirements; what it then holds."""
         recipe = self.request.recipe
         self.uv.venv(self.venv, python=interpreter)
-        self._install((*self.backend.requires, *(recipe.build_dependencies if recipe else ())))
+        # With setup.py commands a recipe's list stands for the project's, whose pins may not go with it.
+        own = SETUP_PY if self._runs_setup_py() else self.backend.requires
+        self._install((*own, *(recipe.build_dependencies if recipe else ())))
         if not self._runs_setup_py():
             self._install(tuple(self._hook("get_requires_for_build_wheel", [dict(self.settings)], optional=True) or ()))
         return self.uv.freeze(self.python)
@@ -75,10 +78,11 @@ class Frontend:
         if not requirements:
             return
         recipe = self.request.recipe
+        same = [f"{wheel.name}=={wheel.version}" for wheel in self.request.headers_of]
         self.uv.install(
             self.python,
             requirements,
-            constraints=recipe.constraints if recipe else (),
+            constraints=(*(recipe.constraints if recipe else ()), *same),
             exclude_newer=self.request.as_of,
             log=self.log,
         )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from builder.profile import Profile
 from builder.recipe import Recipe
+from builder.wheel import WheelFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class BuildRequest:
 
     `as_of` (RFC 3339 date or time) hides build requirements uploaded later. `expects_native` says whether the wheel
     must hold a shared object: True when the index has platform wheels of this version for other machines, None when
-    nobody knows (the sources are then looked at).
+    nobody knows (the sources are then looked at). `headers_of` are the profile's wheels whose C headers are compiled
+    against; the build environment gets the same versions for the host.
     """
 
     name: str
@@ -36,6 +38,7 @@ class BuildRequest:
     recipe: Recipe | None = None
     as_of: str | None = None
     expects_native: bool | None = None
+    headers_of: tuple[WheelFile, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
