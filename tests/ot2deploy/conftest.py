@@ -240,8 +240,9 @@ class Workplace:
     def start(self, *words: str | Path) -> subprocess.Popen[str]:
         """A command on the lab as a program of its own, its three streams in our hands."""
         at = words.index("--") if "--" in words else len(words)
+        python = [sys.executable, "-X", "faulthandler"]
         program = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", "ot2deploy", *words[:at], "--robots", self.lab.path, *words[at:]],
+            [*python, "-m", "ot2deploy", *words[:at], "--robots", self.lab.path, *words[at:]],
             cwd=self.directory, env={**os.environ, "PYTHONPATH": str(Path(ot2deploy.__path__[0]).parent)},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
