@@ -31,7 +31,8 @@ class Profile:
     `glibc` is the newest symbol version that is there, or None where the C library is another one (macOS).
     `platforms` are the wheel platform tags, best first. `full_version` and the markers are what PEP 508 markers
     evaluate to there. `glibcxx` is the newest symbol version of the system's libstdc++ ("3.4.24" is gcc 7's), empty
-    where it is not known. Equality of `key` means that a wheel built for one fits the other.
+    where it is not known. Equality of `key` means that a wheel built for one fits the other. `twin_of` is the profile
+    whose flags this one is built with.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Profile:
     full_version: str = ""
     glibcxx: str = ""
     platforms: tuple[str, ...] = field(default=())
+    twin_of: str = ""
 
     @property
     def minor(self) -> tuple[int, int]:
