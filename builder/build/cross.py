@@ -66,6 +66,7 @@ def hook_variables(
         **_determinism(),
         "PATH": os.pathsep.join(path),
         "VIRTUAL_ENV": str(venv),
+        "OT2_CROSS_WORK": str(venv.parent),
         "OT2_CROSS_MACHINE": profile.machine,
         "OT2_CROSS_GLIBC": ".".join(map(str, profile.glibc or ())),
         # Python answers as the target's. Never seen by the front end: uv would then install the target's wheels here.

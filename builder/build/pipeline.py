@@ -15,16 +15,17 @@ from typing import Any
 from builder.build.cross import Toolchain, config_settings, hook_variables, write_files
 from builder.build.durations import remember_seconds
 from builder.build.frontend import Frontend
+from builder.build.overlay import with_headers_of
 from builder.build.parts import Made
 from builder.build.product import check_identity, check_native, expects_native, finish
 from builder.build.request import BuildRequest, Built, Uv
 from builder.build.sources import Backend, has_extension_sources, read_backend, uses_rust
-from builder.errors import BuildFailure
+from builder.errors import AuditFailure, BuildFailure
 from builder.events import Event, Report, silent
 from builder.fetch import public
 from builder.places import cache_root
 from builder.source import ArchiveSource
-from builder.toolchain.compiler import find_compiler
+from builder.toolchain.compiler import Compiler, find_compiler
 from builder.toolchain.headers import prepare_headers
 from builder.toolchain.interpreter import Interpreter, find_interpreter
 from builder.toolchain.rust import find_rust
@@ -65,7 +66,7 @@ def build_wheel(
         tree = unpack(request.source.path, work / "source", subdirectory=_subdirectory(request))
         backend = read_backend(tree)
         interpreter = find_interpreter(request.profile.python)
-        toolchain = _toolchain(request, uses_rust(tree, backend), options)
+        toolchain = _toolchain(request, uses_rust(tree, backend), options, work)
         if has_extension_sources(tree):  # for pure Python 100 s of CPU would be in vain
             toolchain.compiler.prepare(request.profile, report=report)
         front = _frontend(
@@ -77,7 +78,8 @@ def build_wheel(
         wheel = WheelFile.open(front.build(work / "wheel"))
         check_identity(wheel, request)
         check_native(wheel, request, expected=expects_native(request, tree), log=log)
-        path, found = finish(wheel, request, out, Made(tree=tree, work=work, toolchain=toolchain))
+        with _advising(toolchain.compiler):
+            path, found = finish(wheel, request, out, Made(tree=tree, work=work, toolchain=toolchain))
     seconds = monotonic() - started
     remember_seconds(request.name, request.profile, seconds)
     report(Event(subject=_subject(request), stage="build", message=f"{path.name}, {seconds:.0f} s", level="done"))
@@ -114,11 +116,12 @@ def provenance_of(
     }
 
 
-def _toolchain(request: BuildRequest, rust: bool, options: BuildOptions) -> Toolchain:
+def _toolchain(request: BuildRequest, rust: bool, options: BuildOptions, work: Path) -> Toolchain:
     libraries = request.recipe.libraries if request.recipe else ()
+    headers = prepare_headers(request.profile, offline=options.offline)
     return Toolchain(
-        compiler=find_compiler(options.toolchain),
-        headers=prepare_headers(request.profile, offline=options.offline),
+        compiler=find_compiler(options.toolchain, offline=options.offline),
+        headers=with_headers_of(request.headers_of, headers, work / "headers"),
         sysroot=prepare_sysroot(request.profile, libraries, offline=options.offline),
         rust=find_rust(request.profile, offline=options.offline) if rust else None,
     )
@@ -168,6 +171,17 @@ def _naming(request: BuildRequest, log: Path) -> Iterator[None]:
             failure.subject = _subject(request)
             failure.args = (f"{failure.subject}: {failure.what}",)
         failure.next = failure.next or f"Log: {log}"
+        raise
+
+
+@contextmanager
+def _advising(compiler: Compiler) -> Iterator[None]:
+    """Adds what a compiler's user can do about a wheel that needs a newer system."""
+    try:
+        yield
+    except AuditFailure as failure:
+        if any("-too-new" in line for line in failure.details):
+            failure.next = failure.next or compiler.advice
         raise
 
 

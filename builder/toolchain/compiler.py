@@ -9,7 +9,11 @@ from typing import Any, Protocol
 from builder.errors import UsageFailure
 from builder.events import Report, silent
 from builder.profile import Profile
+from builder.toolchain.gcc import find_gcc
+from builder.toolchain.gcc_sdk import sdk_directory
 from builder.toolchain.zig import find_zig
+
+NAMES = ("zig", "gcc:DIRECTORY", "gcc:URL#sha256=HEX", "gcc:debian")
 
 
 class Compiler(Protocol):
@@ -22,6 +26,10 @@ class Compiler(Protocol):
     @property
     def identity(self) -> Mapping[str, Any]:
         """What decides its output, as JSON values: kind, version, digests. Part of every build's key."""
+
+    @property
+    def advice(self) -> str:
+        """What to do when what it made needs a newer system than the profile's; empty: nothing is to be said."""
 
     @property
     def directory(self) -> Path:
@@ -37,8 +45,14 @@ class Compiler(Protocol):
         """Makes once what every build for a profile needs of it; the seconds that took, 0 when it was there."""
 
 
-def find_compiler(name: str) -> Compiler:
-    """The compiler that a toolchain's name means: zig. Raises UsageFailure, MissingExtra."""
+def find_compiler(name: str, *, offline: bool = False) -> Compiler:
+    """The compiler that a toolchain's name means: zig, gcc:DIRECTORY, gcc:URL#sha256=HEX or gcc:debian.
+
+    Raises UsageFailure for another name, MissingExtra without zig, NetworkFailure where an SDK cannot be got.
+    """
+    kind, _, place = name.partition(":")
     if name == "zig":
         return find_zig()
-    raise UsageFailure(f"no toolchain is named {name}", next="Toolchains: zig")
+    if kind == "gcc" and place:
+        return find_gcc(sdk_directory(place, offline=offline))
+    raise UsageFailure(f"no toolchain is named {name}", next=f"Toolchains: {', '.join(NAMES)}")

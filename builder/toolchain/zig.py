@@ -51,6 +51,11 @@ class Zig:
         return {"kind": "zig", "version": self.version, "wrapper": sha256_file(DATA / WRAPPER)[:12]}
 
     @property
+    def advice(self) -> str:
+        """Nothing: it links against the profile's own glibc."""
+        return ""
+
+    @property
     def directory(self) -> Path:
         """The directory of the wrapper's four names."""
         return wrapper_directory(WRAPPER)

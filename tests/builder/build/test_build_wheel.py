@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import shutil
-import tarfile
 import tomllib
 from pathlib import Path
 
 import pytest
+from tiny_project import AS_OF, CPLUSPLUS, PYPROJECT, C, make_sdist, request_for, tiny
 
 from builder import uv as uvs
 from builder.audit import audit
-from builder.build import BuildOptions, BuildRequest, Built, Source, build_wheel
+from builder.build import BuildOptions, BuildRequest, Source
 from builder.build.product import LostNative, WrongWheel
 from builder.errors import BuildFailure, HashFailure, ToolFailure
 from builder.fetch import Fetcher
@@ -23,61 +22,6 @@ from builder.recipe import Recipe, find
 from builder.wheel import WheelFile
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
-AS_OF = "2025-04-20"
-PYPROJECT = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-SETUP = """\
-from setuptools import Extension, setup
-setup(name="tiny", version="1.0", packages=["tiny"], ext_modules=[Extension("tiny.fast", [{source!r}], optional=True)])
-"""
-C = """\
-#include <Python.h>
-_Static_assert(sizeof(long) == SIZEOF_LONG && sizeof(void *) == 4, "the target's headers and the target's types");
-static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, "fast", NULL, -1, NULL };
-PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
-"""
-CPLUSPLUS = """\
-#include <Python.h>
-#include <stdexcept>
-#include <string>
-static PyObject *catches(PyObject *, PyObject *) {
-    try { throw std::runtime_error("thrown"); }
-    catch (const std::exception &error) { return PyUnicode_FromString(error.what()); }
-}
-static PyMethodDef methods[] = {{"catches", catches, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
-static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, "fast", nullptr, -1, methods };
-PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
-"""
-
-
-def make_sdist(directory: Path, files: dict[str, str]) -> Source:
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "tiny-1.0.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
-        for name, text in files.items():
-            info = tarfile.TarInfo(f"tiny-1.0/{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return Source(path=path, sha256=sha256_file(path))
-
-
-def tiny(directory: Path, code: str = C, name: str = "fast.c") -> Source:
-    files = {"pyproject.toml": PYPROJECT, "setup.py": SETUP.format(source=name), "tiny/__init__.py": "", name: code}
-    return make_sdist(directory, files)
-
-
-def request_for(source: Source, profile: str = "ot2-py310", recipe: Recipe | None = None) -> BuildRequest:
-    return BuildRequest(name="tiny", version="1.0", source=source, profile=load(profile), recipe=recipe, as_of=AS_OF)
-
-
-@pytest.fixture
-def build(shared_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-untyped-def]
-    """Builds a request with the test run's shared caches."""
-    monkeypatch.setenv("UV_CACHE_DIR", str(shared_cache / "uv"))
-
-    def run(request: BuildRequest, options: BuildOptions = BuildOptions(timeout=600)) -> Built:  # noqa: B008
-        return build_wheel(request, uv=uvs.find(), out=tmp_path / "wheels", options=options)
-
-    return run
 
 
 @pytest.mark.parametrize("profile", ["ot2-py310", "debian-12-armhf", "ot2-py312"])

@@ -14,6 +14,7 @@ from builder.toolchain.zig import Zig, find_zig, target
 
 FRONT = ["cc", "-target", "arm-linux-gnueabihf.2.25", "-mcpu=cortex_a7", "-I/target/include"]
 LINK = ["-O2", "-s", "-Wl,--gc-sections"]
+MAP = "-ffile-prefix-map=/target/include=/python"
 BACK = ["-g0", "-fno-sanitize=undefined", "-Wno-date-time"]
 Call = Callable[..., list[str]]
 
@@ -37,12 +38,12 @@ def call(tmp_path: Path) -> Call:
 
 
 def test_compiling(call: Call) -> None:
-    assert call("ot2-cc", "-c", "a b.c", "-o", "a.o") == [*FRONT, "-c", "a b.c", "-o", "a.o", *BACK]
+    assert call("ot2-cc", "-c", "a b.c", "-o", "a.o") == [*FRONT, "-c", "a b.c", "-o", "a.o", MAP, *BACK]
 
 
 def test_linking_always_ends_alike_so_that_zig_builds_its_libraries_once(call: Call) -> None:
     assert call("ot2-cc", "-shared", "-Os", "a.o", "-o", "a.so") == [
-        *FRONT, "-shared", "-Os", "a.o", "-o", "a.so", *LINK, *BACK,
+        *FRONT, "-shared", "-Os", "a.o", "-o", "a.so", MAP, *LINK, *BACK,
     ]  # fmt: skip
 
 
@@ -55,12 +56,12 @@ def test_linking_always_ends_alike_so_that_zig_builds_its_libraries_once(call: C
     ],
 )  # fmt: skip
 def test_dropped(call: Call, refused: str) -> None:
-    assert call("ot2-cc", "-c", refused, "a.c") == [*FRONT, "-c", "a.c", *BACK]
+    assert call("ot2-cc", "-c", refused, "a.c") == [*FRONT, "-c", "a.c", MAP, *BACK]
 
 
 @pytest.mark.parametrize("kept", ["-fPIC", "-DX=a b", "-O3", "-Wl,-z,now", "-I/host/include", '-DQ="\'$HOME`"'])
 def test_kept_as_it_is(call: Call, kept: str) -> None:
-    assert call("ot2-cc", "-c", kept, "a.c") == [*FRONT, "-c", kept, "a.c", *BACK]
+    assert call("ot2-cc", "-c", kept, "a.c") == [*FRONT, "-c", kept, "a.c", MAP, *BACK]
 
 
 @pytest.mark.parametrize("question", ["-Wl,--version", "-Wl,-v", "-Wl,--help"])
@@ -86,7 +87,7 @@ def test_names(call: Call) -> None:
 
 def test_libraries_of_the_target_come_after_the_users_arguments(call: Call) -> None:
     words = call("ot2-cc", "-shared", "a.o", "-lffi", sysroot=Path("/sys root"))
-    assert words[words.index("-lffi") + 1 :] == ["-I/sys root/include", "-L/sys root/lib", *LINK, *BACK]
+    assert words[words.index("-lffi") + 1 :] == ["-I/sys root/include", "-L/sys root/lib", MAP, *LINK, *BACK]
 
 
 def test_a_target_without_cpu_takes_its_baseline(call: Call) -> None:
