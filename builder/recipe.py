@@ -55,7 +55,7 @@ class Recipe:
 
     def for_profile(self, profile: Profile) -> Recipe:
         """The recipe as it holds for one profile: what it says of that profile is added, of others dropped."""
-        own = self.profiles.get(profile.name, {})
+        own = self.profiles.get(profile.twin_of or profile.name, {})
         more: dict[str, Any] = {key: (*getattr(self, key), *own[key]) for key in recipe_file.ADDED if key in own}
         more |= {key: {**getattr(self, key), **own[key]} for key in recipe_file.TABLES if key in own}
         return replace(self, profiles={}, **more)

@@ -7,8 +7,7 @@ from typing import Any
 
 from builder.bundle import Bundle
 from builder.environment import Environment
-from builder.errors import BuildFailure
-from builder.events import Event, Report
+from builder.events import Report
 from builder.pipeline import Engine, make_bundle, open_engine
 from builder.profile import Profile
 from builder.store import Blob
@@ -53,22 +52,9 @@ def packs(bundle: Bundle, profile: Profile, *, project: Project, offline: bool, 
 
     Raises BuildFailure where no interpreter of the profile's minor is at hand.
     """
-    from builder.pack import Packing, pack_all, pip_pin
+    from builder import packing
 
-    engine = open_for(project, offline=offline)
-    interpreter = engine.uv().find_python(profile.python)
-    if interpreter is None:
-        raise BuildFailure(
-            f"the tree method needs CPython {profile.python} on this machine",
-            why="Trees are made by the robots' pip in an interpreter of the same minor.",
-            next=f"Run: uv python install {profile.python}   or push without --install-method tree.",
-        )
-    pin = pip_pin(profile)
-    # pip itself comes the way every wheel does: locked, hashed, kept in the store.
-    pip = make_bundle(Environment(name="ot2deploy-pip", requirements=(f"pip=={pin.version}",)), profile, engine, report)
-    report(Event(subject=profile.name, stage="pack", message="making trees of the wheels"))
-    packing = Packing(profile=profile, interpreter=interpreter, pip_wheel=pip.blobs[0].path, store=engine.store)
-    return pack_all(bundle.blobs, packing)
+    return packing.packs(bundle, profile, open_for(project, offline=offline), report)
 
 
 def _make(environment: Environment, engine: Engine, report: Report, profile: Profile) -> Bundle:

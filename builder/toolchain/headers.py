@@ -23,8 +23,8 @@ from builder.toolchain.interpreter import Interpreter, find_interpreter
 
 DATA = Path(__file__).parent / "data"
 FORMAT = 1  # raise it when what stands in the directory changes
-# Profiles that are a distribution whose own packages have the headers.
-DEBIAN = {"debian-12-armhf": ("libpython{minor}-dev", "libpython{minor}-minimal")}
+# Pythons that Debian 12 has for a machine, by their headers in its own packages.
+DEBIAN = {("3.11", "armv7l"): ("libpython3.11-dev", "libpython3.11-minimal")}
 
 # Where an ABI differs from other Linux ABIs in pyconfig.h. The 32-bit list was checked against Debian's armhf file for
 # 3.11: nothing else in it changes a type's size or alignment.
@@ -63,10 +63,10 @@ def prepare_headers(profile: Profile, *, offline: bool = False) -> Headers:
 
     Raises BuildFailure with the one thing to install.
     """
-    packages = DEBIAN.get(profile.name)
+    packages = DEBIAN.get((profile.python, profile.machine))
     if packages:
         try:
-            return _from_debian(profile, tuple(name.format(minor=profile.python) for name in packages), offline)
+            return _from_debian(profile, packages, offline)
         except apt.NoApt:  # another distribution: a host CPython does as well
             pass
     if sys.platform != "linux":  # its pyconfig.h is of another system altogether

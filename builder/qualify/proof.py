@@ -1,0 +1,157 @@
+"""Qualifying a bundle: it is installed into a fresh emulated environment, and everything in it is run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from builder import profile as shipped
+from builder.audited import audited
+from builder.bundle import Bundle
+from builder.checks import child
+from builder.checks.runner import OUTPUT, run_check
+from builder.errors import Failure, UsageFailure
+from builder.events import Event, Report, silent
+from builder.packing import packs, pip_wheel
+from builder.profile import Profile
+from builder.qualify.checklist import checklist
+from builder.qualify.emulated import Emulated, debian_interpreter
+from builder.qualify.known import Known
+from builder.qualify.release import make_release
+from builder.qualify.result import AUDITED, EMULATED, Options, Qualified, Row
+from builder.qualify.twin import make_twin, twin_of
+
+LOCALE = "C.UTF-8"
+
+
+class _Progress:
+    """Counts checks that have ended, from any thread."""
+
+    def __init__(self, subject: str, total: int, report: Report) -> None:
+        self._subject, self._total, self._report = subject, total, report
+        self._done = itertools.count(1)
+
+    def __call__(self, name: str) -> None:
+        done = next(self._done)
+        self._report(Event(subject=self._subject, stage="qualify", message=name, done=done, total=self._total))
+
+
+def qualify(bundle: Bundle, emulated: Emulated | None, options: Options, report: Report = silent) -> Qualified:
+    """Audits a bundle's wheels, installs them freely of what was there, and runs all that can be run of them.
+
+    Without an interpreter the bundle is audited only and, unless the options forbid it, its twin is made and run.
+    Raises UsageFailure for an interpreter that is none for it, and what making packs or the twin raises.
+    """
+    profile = profile_of(bundle)
+    if emulated is not None:
+        return _proved(bundle, profile, emulated, options, report)
+    rows = _audits(bundle, profile, options)
+    found = _qualified(bundle, profile, options, rows, state=AUDITED, seconds=0.0)
+    why = f"no ARM interpreter of Python {profile.python} is at hand"
+    if not options.twin:
+        return replace(found, why=why)
+    try:
+        return replace(found, why=why, twin=_twin(bundle, profile, options, report))
+    except Failure as failure:
+        return replace(found, why=f"{why}, and its twin could not be made: {' '.join(failure.lines())}")
+
+
+def profile_of(bundle: Bundle) -> Profile:
+    """The shipped profile that a bundle is for. Raises UsageFailure for one that was made for something else."""
+    profile = shipped.load(bundle.profile)
+    if profile.key != bundle.manifest["abi"]:
+        raise UsageFailure(
+            f"{bundle.environment} was bundled for another {profile.name} than this ot2deploy knows",
+            next="Make the bundle again.",
+        )
+    return profile
+
+
+def _twin(bundle: Bundle, profile: Profile, options: Options, report: Report) -> Qualified:
+    emulated = debian_interpreter(profile, offline=options.engine.offline)
+    twin = twin_of(profile, emulated)
+    report(Event(subject=profile.name, stage="twin", message=f"making the {twin.title}", level="info"))
+    made = make_twin(bundle, twin, options.environment, options.engine, report)
+    return _proved(made, twin, emulated, options, report)
+
+
+def _proved(bundle: Bundle, profile: Profile, emulated: Emulated, options: Options, report: Report) -> Qualified:
+    if emulated.minor != profile.python:
+        raise UsageFailure(f"{emulated.title} cannot run what is for {profile.name}, Python {profile.python}")
+    started = monotonic()
+    engine = options.engine
+    checks = checklist(bundle, profile, engine, pip_wheel(profile, engine, report).path, deep=options.deep)
+    rows = [*_audits(bundle, profile, options)]
+    with engine.store.scratch() as directory:
+        system_packages = bool(bundle.manifest["system_packages"])
+        trees = packs(bundle, profile, engine, report)
+        python = make_release(directory / "release", emulated, trees, system_packages=system_packages)
+        progress = _Progress(profile.name, len(checks), report)
+        rows += _run(checks, python, bundle.manifest["variables"], options, progress)
+    found = _qualified(bundle, profile, options, rows, state=EMULATED, seconds=monotonic() - started)
+    return replace(found, interpreter=emulated.title)
+
+
+def _audits(bundle: Bundle, profile: Profile, options: Options) -> Iterator[Row]:
+    for blob in bundle.blobs:
+        audit = audited(blob, profile, options.engine)
+        yield Row(name=f"audit {blob.filename}", kind="audit", ok=audit.ok, why="; ".join(map(str, audit.errors)))
+
+
+def _run(
+    checks: Sequence[Mapping[str, Any]],
+    python: Path,
+    variables: Mapping[str, str],
+    options: Options,
+    progress: _Progress,
+) -> list[Row]:
+    """Runs checks, some at once, each with its limits; their rows, in the order of the checks."""
+    env = {"LANG": LOCALE, "VIRTUAL_ENV": str(python.parents[1]), **variables}
+    env["PATH"] = os.pathsep.join([str(python.parent), env.get("PATH") or os.defpath])
+
+    def one(check: Mapping[str, Any]) -> Row:
+        limits = {"memory": options.memory, **({"timeout": options.timeout} if options.timeout else {})}
+        result = run_check({**check, **limits}, str(python), env)
+        progress(check["name"])
+        kept = {name: result[name] for name in ("name", "kind", "ok", "seconds", "why")}
+        return Row(**kept, output="" if result["ok"] else result["output"][-OUTPUT:])
+
+    pool = ThreadPoolExecutor(options.jobs)
+    try:
+        return list(pool.map(one, checks))
+    except BaseException:  # Ctrl-C reaches this thread alone
+        child.stop_all()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _qualified(
+    bundle: Bundle, profile: Profile, options: Options, rows: Iterable[Row], *, state: str, seconds: float
+) -> Qualified:
+    """The result of these rows, with known failures marked."""
+    names = (profile.name, profile.twin_of)
+    held = [known for known in options.known if known.profile in ("", *names)]
+    marked, used = [], set[Known]()
+    for row in rows:
+        reasons = [known for known in held if not row.ok and known.covers(row.name, names)]
+        used.update(reasons)
+        marked.append(replace(row, known=reasons[0].reason) if reasons else row)
+    return Qualified(
+        environment=bundle.environment,
+        digest=bundle.digest,
+        profile=profile.twin_of or profile.name,
+        title=profile.title if profile.twin_of else profile.name,
+        state=state,
+        wheels=len(bundle.blobs),
+        rows=tuple(marked),
+        unused=tuple(known.origin for known in held if known not in used) if state == EMULATED else (),
+        strict=options.strict,
+        seconds=round(seconds, 1),
+    )
