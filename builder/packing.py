@@ -1,8 +1,9 @@
-"""The packs of a bundle: made by the pip that robots have, in a host interpreter of their minor."""
+"""Packs of wheels: made by the pip that robots have, in a host interpreter of their minor."""
 
 from __future__ import annotations
 
-from builder.bundle import Bundle
+from collections.abc import Sequence
+
 from builder.engine import Engine
 from builder.environment import Environment
 from builder.errors import BuildFailure
@@ -13,8 +14,8 @@ from builder.profile import Profile
 from builder.store import Blob
 
 
-def packs(bundle: Bundle, profile: Profile, engine: Engine, report: Report) -> tuple[Blob, ...]:
-    """The bundle's wheels as trees made by the robots' pip on this machine, in their order.
+def packs(wheels: Sequence[Blob], profile: Profile, engine: Engine, report: Report) -> tuple[Blob, ...]:
+    """Wheels as trees made by the robots' pip on this machine, in their order.
 
     Raises BuildFailure where no interpreter of the profile's minor is at hand.
     """
@@ -28,7 +29,7 @@ def packs(bundle: Bundle, profile: Profile, engine: Engine, report: Report) -> t
     pip = pip_wheel(profile, engine, report)
     report(Event(subject=profile.name, stage="pack", message="making trees of the wheels"))
     packing = Packing(profile=profile, interpreter=interpreter, pip_wheel=pip.path, store=engine.store)
-    return pack_all(bundle.blobs, packing)
+    return pack_all(wheels, packing)
 
 
 def pip_wheel(profile: Profile, engine: Engine, report: Report) -> Blob:

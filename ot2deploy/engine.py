@@ -54,7 +54,7 @@ def packs(bundle: Bundle, profile: Profile, *, project: Project, offline: bool, 
     """
     from builder import packing
 
-    return packing.packs(bundle, profile, open_for(project, offline=offline), report)
+    return packing.packs(bundle.blobs, profile, open_for(project, offline=offline), report)
 
 
 def _make(environment: Environment, engine: Engine, report: Report, profile: Profile) -> Bundle:

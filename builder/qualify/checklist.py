@@ -16,7 +16,7 @@ from builder.wheel import WheelFile
 
 PIP_CHECK = """\
 import sys
-sys.path.insert(0, {wheel!r})
+sys.path.insert(0, {site!r})
 from pip._internal.cli.main import main
 sys.exit(main(["check", "--disable-pip-version-check"]))
 """
@@ -24,10 +24,13 @@ INSTALLED = re.compile(r"[^/]+\.data/(purelib|platlib)/")  # where pip puts thes
 
 
 def checklist(bundle: Bundle, profile: Profile, engine: Engine, pip: Path, *, deep: bool) -> tuple[dict[str, Any], ...]:
-    """The checks as a manifest has them, each name once; the deep ones, which take longest, first."""
+    """The checks as a manifest has them, each name once; the deep ones, which take longest, first.
+
+    `pip` is a directory that holds pip: a release has none.
+    """
     checks = bundle.manifest["checks"]
     modules = {module for blob in bundle.blobs for module in extension_modules(WheelFile.open(blob.path))}
-    source = PIP_CHECK.format(wheel=str(pip))
+    source = PIP_CHECK.format(site=str(pip))
     rows = [
         *(checks["deep"] if deep else ()),
         *checks["quick"],

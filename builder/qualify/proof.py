@@ -23,7 +23,7 @@ from builder.profile import Profile
 from builder.qualify.checklist import checklist
 from builder.qualify.emulated import Emulated, debian_interpreter
 from builder.qualify.known import Known
-from builder.qualify.release import make_release
+from builder.qualify.release import make_release, unpack_beside
 from builder.qualify.result import AUDITED, EMULATED, Options, Qualified, Row
 from builder.qualify.twin import make_twin, twin_of
 
@@ -86,12 +86,12 @@ def _proved(bundle: Bundle, profile: Profile, emulated: Emulated, options: Optio
         raise UsageFailure(f"{emulated.title} cannot run what is for {profile.name}, Python {profile.python}")
     started = monotonic()
     engine = options.engine
-    checks = checklist(bundle, profile, engine, pip_wheel(profile, engine, report).path, deep=options.deep)
     rows = [*_audits(bundle, profile, options)]
     with engine.store.scratch() as directory:
+        *trees, pip = packs((*bundle.blobs, pip_wheel(profile, engine, report)), profile, engine, report)
         system_packages = bool(bundle.manifest["system_packages"])
-        trees = packs(bundle, profile, engine, report)
         python = make_release(directory / "release", emulated, trees, system_packages=system_packages)
+        checks = checklist(bundle, profile, engine, unpack_beside(directory / "pip", emulated, pip), deep=options.deep)
         progress = _Progress(profile.name, len(checks), report)
         rows += _run(checks, python, bundle.manifest["variables"], options, progress)
     found = _qualified(bundle, profile, options, rows, state=EMULATED, seconds=monotonic() - started)

@@ -41,6 +41,13 @@ def make_release(directory: Path, emulated: Emulated, packs: Sequence[Blob], *, 
     return interpreter
 
 
+def unpack_beside(directory: Path, emulated: Emulated, pack: Blob) -> Path:
+    """Unpacks a pack where no release sees it; the directory for sys.path."""
+    with tarfile.open(pack.path) as archive:
+        archive.extractall(directory, filter="data")
+    return directory / "lib" / f"python{emulated.minor}" / "site-packages"
+
+
 def _point_at(script: Path, interpreter: Path) -> None:
     """Lets a script run in the environment: through the shell, as a path here may be too long for a `#!` line."""
     first, _, rest = script.read_bytes().partition(b"\n")
