@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -22,6 +25,18 @@ PASSED = (
     "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CARGO_HOME", "RUSTUP_HOME", "DOCKER_HOST", "SSH_AUTH_SOCK",
 )  # fmt: skip
 
+# A shell that is told of each group that begins (+) and ends (-). Its input ends when we do, whatever ended us
+# (SIGKILL, the kernel out of memory), and then it kills the groups that are left.
+WATCHDOG = """
+groups=" "
+while read -r sign group; do
+    case $sign in
+    +) groups="$groups$group " ;;
+    -) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
+    esac
+done
+for group in $groups; do kill -s KILL -- "-$group"; done
+"""
 
 _children: set[subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()  # over the children, and over whether new ones may be started
@@ -67,6 +82,7 @@ def run(
         with _guard:
             if _stops:
                 raise ToolFailure(f"{_short(words)} was not started: interrupted", argv=words, subject=subject)
+            watchdog = _watchdog()
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
@@ -77,6 +93,7 @@ def run(
                 start_new_session=True,
             )
             _children.add(process)
+            _tell(watchdog, "+", process)
     except OSError as error:
         raise ToolFailure(f"cannot start {words[0]}: {error.strerror or error}", argv=words, subject=subject) from error
     finally:
@@ -95,6 +112,7 @@ def run(
     finally:
         with _guard:
             _children.discard(process)
+            _tell(watchdog, "-", process)
     finished = Finished(
         argv=words,
         status=process.returncode,
@@ -150,6 +168,25 @@ def start(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | Non
             ).pid
         except OSError as error:
             raise ToolFailure(f"cannot start {words[0]}: {error.strerror or error}", argv=words) from error
+
+
+@functools.cache
+def _watchdog() -> subprocess.Popen[bytes] | None:
+    """This process's watchdog, started with its first program; None on Windows."""
+    if os.name != "posix":
+        return None
+    null = subprocess.DEVNULL
+    process = subprocess.Popen(
+        ["sh", "-c", WATCHDOG], stdin=subprocess.PIPE, stdout=null, stderr=null, cwd="/", start_new_session=True
+    )
+    atexit.register(process.communicate)  # its input ends, and so does it
+    return process
+
+
+def _tell(watchdog: subprocess.Popen[bytes] | None, sign: str, process: subprocess.Popen[bytes]) -> None:
+    if watchdog and watchdog.stdin:
+        with contextlib.suppress(OSError):  # somebody ended it: nothing is lost but the second line of defence
+            os.write(watchdog.stdin.fileno(), f"{sign} {process.pid}\n".encode())
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

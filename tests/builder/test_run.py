@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+import builder
 from builder.errors import ToolFailure, last_lines
 from builder.run import environment, run, stopping
 
@@ -69,3 +71,19 @@ def test_the_end_of_what_was_printed_has_no_frames() -> None:
     text = "a\nTraceback (most recent call last):\n  File x\n    y\n\n  z\nValueError: b\n" + "c\n" * 20
     assert last_lines(text, 30) == ("a", "ValueError: b", *["c"] * 20)
     assert last_lines(text) == ("c",) * 15
+
+
+def test_what_we_run_does_not_outlive_us_when_we_are_killed(fifo: Path) -> None:
+    """SIGKILL leaves no time to end anything, and the program is of a session of its own."""
+    code = (
+        "import subprocess, sys\nfrom builder.run import environment, run\n"
+        "run([sys.executable, '-c', ''], timeout=60)\n"
+        f"run({holding(fifo)!r}, timeout=600, env=environment())"
+    )
+    root = Path(builder.__file__).parent.parent
+    caller = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(root)})
+    with fifo.open("rb") as alive:
+        assert alive.readline() == b"up\n"
+        caller.kill()
+        caller.wait()
+        assert alive.read() == b""
