@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from builder import patches
 from builder.build.cross import Toolchain, config_settings, hook_variables, write_files
 from builder.build.durations import remember_seconds
 from builder.build.frontend import Frontend
@@ -20,15 +19,15 @@ from builder.build.parts import Made
 from builder.build.product import check_identity, check_native, expects_native, finish
 from builder.build.request import BuildRequest, Built, Uv
 from builder.build.sources import Backend, has_extension_sources, read_backend, uses_rust
+from builder.build.work import work_directory
 from builder.errors import AuditFailure, BuildFailure
 from builder.events import Event, Report, silent
 from builder.fetch import public
 from builder.places import cache_root
-from builder.source import ArchiveSource
 from builder.toolchain.compiler import Compiler, find_compiler
 from builder.toolchain.headers import prepare_headers
 from builder.toolchain.interpreter import Interpreter, find_interpreter
-from builder.toolchain.rust import find_rust
+from builder.toolchain.rust import Rust, find_rust
 from builder.toolchain.sysroot import prepare_sysroot
 from builder.unpack import unpack, verify
 from builder.wheel import WheelFile
@@ -62,13 +61,17 @@ def build_wheel(
     started, log = monotonic(), _log_path(request)
     report(Event(subject=_subject(request), stage="build", message=f"for {request.profile.name}", log=log))
     verify(request.source.path, request.source.sha256, subject=request.name)
-    with _work_directory(options) as work, _naming(request, log):
-        tree = unpack(request.source.path, work / "source", subdirectory=_subdirectory(request))
+    with work_directory(keep=options.keep_work) as work, _naming(request, log):
+        tree = unpack(request.source.path, work / "source", subdirectory=request.source.subdirectory)
+        if recipe := request.recipe:
+            patches.apply(tree, [recipe.directory / patch for patch in recipe.patches])
         backend = read_backend(tree)
         interpreter = find_interpreter(request.profile.python)
         toolchain = _toolchain(request, uses_rust(tree, backend), options, work)
         if has_extension_sources(tree):  # for pure Python 100 s of CPU would be in vain
             toolchain.compiler.prepare(request.profile, report=report)
+        if toolchain.rust:
+            _fetch_crates(toolchain.rust, request, tree, log=log, options=options, report=report)
         front = _frontend(
             request, uv, work=work, tree=tree, backend=backend, toolchain=toolchain, log=log, options=options
         )
@@ -99,7 +102,12 @@ def provenance_of(
     """What a wheel was made of, as JSON values: source, recipe, back end, toolchain, flags."""
     recipe = request.recipe
     return {
-        "source": {"sha256": request.source.sha256, "url": public(request.source.url)},
+        "source": {
+            "kind": request.source.kind,
+            "sha256": request.source.sha256,
+            "url": public(request.source.url),
+            "why": request.source.why,
+        },
         "recipe": {"name": f"{recipe.name}/{recipe.directory.name}", "digest": recipe.digest} if recipe else None,
         "backend": front.backend.name,
         "as_of": request.as_of,
@@ -125,6 +133,15 @@ def _toolchain(request: BuildRequest, rust: bool, options: BuildOptions, work: P
         sysroot=prepare_sysroot(request.profile, libraries, offline=options.offline),
         rust=find_rust(request.profile, offline=options.offline) if rust else None,
     )
+
+
+def _fetch_crates(
+    rust: Rust, request: BuildRequest, tree: Path, *, log: Path, options: BuildOptions, report: Report
+) -> None:
+    report(Event(subject=_subject(request), stage="build", message="fetching crates"))
+    for manifest in rust.fetch(tree, log=log, timeout=options.timeout, offline=options.offline):
+        message = f"{manifest.relative_to(tree)} has no Cargo.lock: the newest crates of today go in"
+        report(Event(subject=_subject(request), stage="build", message=message, level="warning"))
 
 
 def _frontend(
@@ -183,22 +200,6 @@ def _advising(compiler: Compiler) -> Iterator[None]:
         if any("-too-new" in line for line in failure.details):
             failure.next = failure.next or compiler.advice
         raise
-
-
-@contextmanager
-def _work_directory(options: BuildOptions) -> Iterator[Path]:
-    work = Path(tempfile.mkdtemp(prefix="ot2-build-")).resolve()
-    try:
-        yield work
-    finally:
-        if not options.keep_work:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _subdirectory(request: BuildRequest) -> str | None:
-    """Where the project lies in the archive that the recipe names; an index's sdist is the project."""
-    named = request.recipe.source if request.recipe else None
-    return named.path if isinstance(named, ArchiveSource) and named.sha256 == request.source.sha256 else None
 
 
 def _subject(request: BuildRequest) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from builder.places import cache_root
 from builder.profile import Profile
 from builder.run import run
 from builder.toolchain import apt
+from builder.toolchain.crates import fetch_crates
 from builder.toolchain.headers import Headers
+from builder.toolchain.wrapper import wrapper_directory
+from builder.toolchain.zig import find_zig
 
 TARGETS = {
     "armv7l": "armv7-unknown-linux-gnueabihf",
@@ -31,31 +35,37 @@ class NoRust(BuildFailure):
 
 @dataclass(frozen=True, kw_only=True)
 class Rust:
-    """A Rust compiler that can build for `target`, driven by the host's cargo."""
+    """A Rust compiler that can build for `target`, driven by the host's cargo.
+
+    `host` is what it runs on, `commit` what it was built from; `channel` is rustup's name of the host's own toolchain,
+    "" without rustup.
+    """
 
     target: str
     version: str
     compiler: Path
+    host: str
+    commit: str
+    sysroot: Path
+    channel: str = ""
 
     def variables(self, profile: Profile, headers: Headers, sysroot: Path | None, tree: Path) -> dict[str, str]:
-        """What cargo, the cc crate, pyo3 and maturin read, for the sources in `tree`.
+        """What cargo, the cc crate, pyo3 and maturin read, for the sources in `tree` whose crates were fetched.
 
         CC, CXX and AR stay unset: with them, build scripts for the host would be compiled for the target.
         """
-        home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
-        upper = self.target.upper().replace("-", "_")
         variables = {
-            "RUSTC": str(self.compiler),
+            **self._cargo_variables(),
             "CARGO_BUILD_TARGET": self.target,
-            f"CARGO_TARGET_{upper}_LINKER": "ot2-cc",
+            "CARGO_NET_OFFLINE": "true",
+            _linker(self.target): "ot2-cc",
             "PYO3_CROSS_LIB_DIR": str(headers.site),
             "PYO3_CROSS_PYTHON_VERSION": profile.python,
             "TARGET_CC": "ot2-cc",
             "TARGET_CXX": "ot2-c++",
             "TARGET_AR": "ot2-ar",
-            "HOST_CC": "cc",
-            # No path of this host in the machine code, so that the same sources give the same bytes.
-            "RUSTFLAGS": f"--remap-path-prefix={home / 'registry/src'}=/cargo --remap-path-prefix={tree}=/src",
+            **_host_compiler(self.host),
+            "RUSTFLAGS": " ".join(f"--remap-path-prefix={path}={name}" for path, name in self._places(tree)),
         }
         if sysroot:  # openssl-sys
             variables |= {
@@ -64,6 +74,31 @@ class Rust:
                 "OPENSSL_INCLUDE_DIR": str(sysroot / "include"),
             }
         return variables
+
+    def fetch(self, tree: Path, *, log: Path, timeout: float, offline: bool) -> tuple[Path, ...]:
+        """Fetches the crates of a tree, also those that run on the host; see `crates.fetch_crates`."""
+        targets = tuple(dict.fromkeys((self.target, self.host)))
+        variables = self._cargo_variables()
+        return fetch_crates(tree, targets, variables=variables, log=log, timeout=timeout, offline=offline)
+
+    def _cargo_variables(self) -> dict[str, str]:
+        """What every call of cargo reads: a toolchain file of the sources must not choose another compiler."""
+        return {"RUSTC": str(self.compiler), **({"RUSTUP_TOOLCHAIN": self.channel} if self.channel else {})}
+
+    def _places(self, tree: Path) -> Iterator[tuple[Path, str]]:
+        """Directories of this host and what they are called in the machine code, so that the same sources give the
+        same bytes. Of several that fit rustc takes the last one."""
+        home = cargo_home()
+        yield home, "/cargo"
+        for directory in ("registry/src", "git/checkouts"):  # below them, names that depend on registry and cargo
+            yield from ((place, "/cargo") for place in sorted((home / directory).glob("*")))
+        yield self.sysroot / "lib/rustlib/src/rust", f"/rustc/{self.commit}"
+        yield tree, "/src"
+
+
+def cargo_home() -> Path:
+    """Where cargo keeps what it downloaded, for all builds."""
+    return Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
 
 
 def find_rust(profile: Profile, *, offline: bool = False) -> Rust:
@@ -81,10 +116,10 @@ def find_rust(profile: Profile, *, offline: bool = False) -> Rust:
     own = shutil.which("rustc")
     for compiler in (Path(own) if own else None, _debian_compiler(profile, build=False)):
         if compiler and _has_library(compiler, rust_target):
-            return _rust(compiler, rust_target)
+            return rust_of(compiler, rust_target)
     fetched = None if offline else _debian_compiler(profile, build=True)
     if fetched and _has_library(fetched, rust_target):
-        return _rust(fetched, rust_target)
+        return rust_of(fetched, rust_target)
     raise NoRust(
         f"Rust's standard library for {rust_target} is not installed",
         why="The project is a Rust extension.",
@@ -92,9 +127,42 @@ def find_rust(profile: Profile, *, offline: bool = False) -> Rust:
     )
 
 
-def _rust(compiler: Path, rust_target: str) -> Rust:
-    version = run([compiler, "--version"], timeout=60).stdout.strip()
-    return Rust(target=rust_target, version=version, compiler=compiler)
+def rust_of(compiler: Path, rust_target: str) -> Rust:
+    """The facts of a compiler that can build for `rust_target`."""
+    told = run([compiler, "-vV"], cwd=compiler.parent, timeout=60).stdout.strip().splitlines()
+    facts = dict(line.split(": ", 1) for line in told if ": " in line)
+    return Rust(
+        target=rust_target,
+        version=told[0],
+        compiler=compiler,
+        host=facts.get("host", ""),
+        commit=facts.get("commit-hash", "unknown"),
+        sysroot=_sysroot(compiler),
+        channel=_channel(),
+    )
+
+
+def _sysroot(compiler: str | Path) -> Path:
+    return Path(run([compiler, "--print", "sysroot"], cwd=Path("/"), timeout=60).stdout.strip())
+
+
+def _channel() -> str:
+    """rustup's name of the toolchain that the host uses by itself, asked where no project's file chooses another."""
+    own = _sysroot("rustc") if shutil.which("rustup") and shutil.which("rustc") else None
+    return own.name if own and own.parent.name == "toolchains" else ""
+
+
+def _host_compiler(host: str) -> dict[str, str]:
+    """What compiles and links build scripts and macros, which run here: the host's own compiler, else zig."""
+    if shutil.which("cc"):
+        return {"HOST_CC": "cc"}
+    directory = wrapper_directory("ot2-host-cc")
+    cc, cxx = (str(directory / name) for name in ("ot2-cc", "ot2-c++"))
+    return {"OT2_HOST_ZIG": str(find_zig().path), "HOST_CC": cc, "HOST_CXX": cxx, _linker(host): cc}
+
+
+def _linker(rust_target: str) -> str:
+    return f"CARGO_TARGET_{rust_target.upper().replace('-', '_')}_LINKER"
 
 
 def _has_library(compiler: Path, rust_target: str) -> bool:

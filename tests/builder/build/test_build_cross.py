@@ -16,7 +16,15 @@ from builder.toolchain.rust import Rust
 from builder.toolchain.zig import Zig
 
 PROFILE = load("ot2-py310")
-RUST = Rust(target="armv7-unknown-linux-gnueabihf", version="rustc 1", compiler=Path("/rustc"))
+RUST = Rust(
+    target="armv7-unknown-linux-gnueabihf",
+    version="rustc 1",
+    compiler=Path("/rustc"),
+    host="x86_64-unknown-linux-gnu",
+    commit="abc",
+    sysroot=Path("/toolchains/stable"),
+    channel="stable",
+)
 
 
 def variables(tmp_path: Path, *, rust: Rust | None = None, recipe: Recipe | None = None) -> dict[str, str]:
