@@ -96,3 +96,24 @@ def locked(path: Path) -> Iterator[None]:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[bool]:
+    """Holds a directory in the block unless another process does, without waiting; says whether it could.
+
+    The kernel lets go of it when the process ends, whatever ended it. Nothing can be held on Windows.
+    """
+    if fcntl is None:
+        yield False
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)

@@ -1,0 +1,43 @@
+"""Directories of builds: gone at the end, kept when asked, swept when their build is dead."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import builder
+from builder.build.work import work_directory
+from builder.places import cache_root
+
+
+def test_it_is_gone_at_the_end() -> None:
+    with work_directory() as work:
+        (work / "file").write_text("x")
+    assert not work.exists()
+
+
+def test_it_is_kept_when_asked_and_never_swept() -> None:
+    with work_directory(keep=True) as work:
+        (work / "file").write_text("x")
+    with work_directory():
+        assert (work.with_name(work.name.replace("build-", "kept-")) / "file").exists()
+
+
+def test_what_a_dead_build_left_is_swept_and_what_a_living_one_has_is_not() -> None:
+    code = "import sys\nfrom builder.build.work import work_directory\nwith work_directory() as work:\n"
+    code += "    print(work, flush=True)\n    sys.stdin.read()"
+    root = Path(builder.__file__).parent.parent
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+    )
+    assert other.stdout
+    theirs = Path(other.stdout.readline().strip())
+    assert theirs.parent == cache_root() / "work"
+    with work_directory() as ours:
+        assert theirs.is_dir()
+        other.kill()
+        other.communicate()
+        with work_directory():
+            assert not theirs.exists()
+            assert ours.is_dir()
