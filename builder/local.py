@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,16 @@ def contents(path: Path) -> list[list[object]]:
         [file.relative_to(path.parent).as_posix(), bool(file.stat().st_mode & stat.S_IXUSR), sha256_file(file)]
         for file in files
     ]
+
+
+def pack(directory: Path, out: Path) -> None:
+    """Writes a directory's files to `out`, a tar of one directory: same contents, same bytes."""
+    with tarfile.open(out, "w", format=tarfile.GNU_FORMAT) as tar:
+        for file in sorted(_files(directory)):
+            info = tarfile.TarInfo(f"source/{file.relative_to(directory).as_posix()}")
+            info.size, info.mode = file.stat().st_size, 0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644
+            with file.open("rb") as data:
+                tar.addfile(info, data)
 
 
 def _files(directory: Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from builder.profile import Profile
 from builder.source import Source
 
 DEFAULT = "default"  # the directory that holds for all versions without one of their own
-IGNORED = frozenset({"__pycache__", ".DS_Store"})
+IGNORED = frozenset({"__pycache__", ".DS_Store", "known-failures.yaml"})  # none of them changes a wheel
 
 
 @dataclass(frozen=True, kw_only=True)

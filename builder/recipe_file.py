@@ -123,7 +123,7 @@ class _Reader:
         for text in texts:
             if name in REQUIREMENTS and not _is_requirement(text):
                 self._problem(where, f"{name}: {text!r} is not a requirement", item=text)
-            if name == "patches" and not (self._is_below(text) and (self.file.parent / text).is_file()):
+            if name == "patches" and not (_is_below(text) and (self.file.parent / text).is_file()):
                 self._problem(where, f"patches: there is no file {text!r} beside the recipe", item=text)
         return texts
 
@@ -172,10 +172,10 @@ class _Reader:
             return
         for text in _wrong_in(source):
             self._problem("source", f"source: {text}")
-
-    def _is_below(self, text: str) -> bool:
-        path = PurePosixPath(text)
-        return not path.is_absolute() and ".." not in path.parts
+        if isinstance(source, LocalSource) and not (
+            _is_below(source.path) and (self.file.parent / source.path).is_dir()
+        ):
+            self._problem("source", f"source: there is no directory {source.path!r} beside the recipe")
 
     def _problem(self, keyword: str, text: str, *, item: str | None = None) -> None:
         line = _line(self.node, keyword, item)
@@ -186,6 +186,8 @@ def _wrong_in(source: Source) -> Iterator[str]:
     sha256 = getattr(source, "sha256", None)
     if sha256 is not None and not SHA256.fullmatch(str(sha256)):
         yield f"{sha256!r} is no sha256: 64 digits 0-9 a-f"
+    if isinstance(source, GitSource) and urlsplit(source.url).scheme not in ("https", "http", "ssh", "git", "file"):
+        yield f"{source.url!r} is no URL that git knows: https, ssh, git or file"
     if isinstance(source, GitSource) and not COMMIT.fullmatch(source.commit):
         yield f"{source.commit!r} is no commit: all 40 digits 0-9 a-f, because a branch or a tag may move"
     if isinstance(source, Archive):
@@ -198,10 +200,13 @@ def _wrong_in(source: Source) -> Iterator[str]:
         for pattern, text in zip(DEBIAN, (source.package, source.version), strict=True):
             if not pattern.fullmatch(text):
                 yield f"{text!r} cannot be of a Debian source package"
-    if not isinstance(source, LocalSource | IndexSdist) and source.path is not None:
-        path = PurePosixPath(source.path)
-        if path.is_absolute() or ".." in path.parts:
-            yield f"path {source.path!r} must lie in the source's directory"
+    if not isinstance(source, LocalSource | IndexSdist) and source.path is not None and not _is_below(source.path):
+        yield f"path {source.path!r} must lie in the source's directory"
+
+
+def _is_below(text: str) -> bool:
+    path = PurePosixPath(text)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _is_requirement(text: str) -> bool:

@@ -10,9 +10,7 @@ from packaging.utils import canonicalize_name
 from builder.acquire.job import Acquired, Job, PassedOver
 from builder.errors import AuditFailure, BuildFailure, NetworkFailure
 from builder.files import digest_of
-from builder.lock import LockedFile
 from builder.selection import FITS, Candidate
-from builder.source import ArchiveSource
 from builder.store import Blob
 from builder.wheel import WheelFile
 
@@ -61,25 +59,25 @@ def repaired(job: Job) -> Blob | None:
 
 def built(job: Job) -> Blob | None:
     """A wheel built from the sdist by its own back end, for the profile."""
-    from builder.build import BuildOptions, BuildRequest, Source
+    from builder.acquire.source import choose
+    from builder.build import BuildOptions, BuildRequest
 
     if job.recipe and job.recipe.refusal:
         refusal = job.recipe.refusal
         job.pass_over("recipe", [refusal.reason, f"Instead: {refusal.instead}"])
         return None
-    source, engine = _source(job), job.engine
-    if source is None:
-        job.pass_over("source distribution", ["the lock has none"])
+    chosen, engine = choose(job), job.engine
+    if chosen is None:
         return None
-    key = _build_key(job, source)
+    key = _build_key(job, chosen.identity)
     known = engine.store.answer("build", key)
     if known and (made_before := engine.store.blob(known)):  # for other offers or options, and the same wheel
         return made_before if accepted(job, made_before, expect_native=job.wanted.native) else None
-    sdist = job.get(source)
+    source = chosen.get()
     request = BuildRequest(
         name=job.wanted.name,
         version=job.wanted.version,
-        source=Source(path=sdist.path, sha256=sdist.sha256, url=source.url),
+        source=source,
         profile=job.profile,
         recipe=job.recipe,
         as_of=(job.recipe and job.recipe.as_of) or job.as_of,
@@ -94,7 +92,7 @@ def built(job: Job) -> Blob | None:
             raise
         except BuildFailure as failure:
             reasons = filter(None, [failure.what, failure.why, failure.next])
-            job.pass_over(f"build of {sdist.filename}", reasons, lines=failure.details)
+            job.pass_over(f"build of {source.path.name}", reasons, lines=failure.details)
             return None
         how = "local" if job.wanted.local else "built"
         blob = engine.store.add(made.path, how=how, facts=made.provenance)
@@ -112,24 +110,14 @@ def _headers_of(job: Job) -> tuple[WheelFile, ...]:
     return tuple(WheelFile.open(job.other(name, recipe.as_of or job.as_of).path) for name in wanted)
 
 
-def _source(job: Job) -> LockedFile | None:
-    """What is built: the source that the recipe names, where a sha256 says which bytes are meant, else the sdist."""
-    own = job.recipe.source if job.recipe else None
-    if isinstance(own, ArchiveSource) and own.sha256:
-        return LockedFile(filename=own.filename, url=own.urls[0], sha256=own.sha256)
-    if own:
-        job.pass_over(str(own), ["its recipe gives no sha256 for it; the index's sdist is built"])
-    return job.wanted.sdist
-
-
-def _build_key(job: Job, source: LockedFile) -> str:
+def _build_key(job: Job, source: str) -> str:
     """Digest of what is built, and with which compiler; not of its date: a later one does not make another wheel of
     the same source wanted."""
     from builder.toolchain.compiler import find_compiler
 
     recipe = job.recipe.digest if job.recipe else None
     compiler = dict(find_compiler(job.engine.toolchain, offline=job.engine.offline).identity)
-    return digest_of([job.wanted.name, job.wanted.version, source.sha256, recipe, job.profile.key, compiler])
+    return digest_of([job.wanted.name, job.wanted.version, source, recipe, job.profile.key, compiler])
 
 
 def run(job: Job, strategies: tuple[Strategy, ...]) -> Acquired | None:

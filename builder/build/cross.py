@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from builder.toolchain.sysroot import Sysroot
 from builder.toolchain.wrapper import DATA
 
 EPOCH = "315532800"  # 1980-01-01, the earliest time that a zip can hold
+TEMPLATES = {"meson": "meson.ini", "cmake": "toolchain.cmake", "setup_cfg": "setup.cfg", "site": "config.site"}
+RUNNER = "ot2-run"
 FAMILY = {"armv7l": "arm", "aarch64": "aarch64", "x86_64": "x86_64"}
 POINTER = {"armv7l": "4", "aarch64": "8", "x86_64": "8"}
 LONG_DOUBLE = {"armv7l": "IEEE_DOUBLE_LE", "aarch64": "IEEE_QUAD_LE", "x86_64": "INTEL_EXTENDED_16_BYTES_LE"}
@@ -38,6 +41,7 @@ class Files:
     meson: Path
     cmake: Path
     setup_cfg: Path
+    site: Path
 
 
 def write_files(directory: Path, profile: Profile, *, jobs: int) -> Files:
@@ -48,11 +52,15 @@ def write_files(directory: Path, profile: Profile, *, jobs: int) -> Files:
         "pointer": POINTER[profile.machine],
         "longdouble": LONG_DOUBLE[profile.machine],
         "jobs": str(jobs),
+        "triple": profile.triple,
+        "runner": str(directory / RUNNER),
     }
     directory.mkdir(parents=True, exist_ok=True)
-    for name in ("meson.ini", "toolchain.cmake", "setup.cfg"):
+    for name in TEMPLATES.values():
         (directory / name).write_text(string.Template((DATA / name).read_text()).substitute(values))
-    return Files(meson=directory / "meson.ini", cmake=directory / "toolchain.cmake", setup_cfg=directory / "setup.cfg")
+    shutil.copy(DATA / RUNNER, directory)
+    (directory / RUNNER).chmod(0o755)
+    return Files(**{field: directory / name for field, name in TEMPLATES.items()})
 
 
 def hook_variables(
@@ -79,6 +87,7 @@ def hook_variables(
         "CMAKE_TOOLCHAIN_FILE": str(files.cmake),
         "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
         "DIST_EXTRA_CONFIG": str(files.setup_cfg),
+        "CONFIG_SITE": str(files.site),
     }
     rust = toolchain.rust
     compilers = rust.variables(profile, toolchain.headers, sysroot, tree) if rust else _compilers()
@@ -107,6 +116,6 @@ def _compilers() -> dict[str, str]:
 
 
 def _of_recipe(recipe: Recipe) -> dict[str, str]:
-    compile, link = " ".join(recipe.cflags), " ".join(recipe.ldflags)
-    flags = {"CFLAGS": compile, "CXXFLAGS": compile, "LDFLAGS": link}
+    compiling, linking = " ".join(recipe.cflags), " ".join(recipe.ldflags)
+    flags = {"CFLAGS": compiling, "CXXFLAGS": compiling, "LDFLAGS": linking}
     return {**{name: value for name, value in flags.items() if value}, **recipe.env}

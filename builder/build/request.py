@@ -9,16 +9,24 @@ from typing import Any, Protocol
 
 from builder.profile import Profile
 from builder.recipe import Recipe
+from builder.source import IndexSdist
 from builder.wheel import WheelFile
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One sdist or source archive on this host: its file, the sha256 it must have, and where it came from."""
+    """One sdist or source archive on this host: its file, the sha256 it must have, and where it came from.
+
+    `kind` is that of `builder.source`, `subdirectory` where the project lies in it, `why` the reason for it if it is
+    not what the recipe names.
+    """
 
     path: Path
     sha256: str
     url: str = ""
+    kind: str = IndexSdist.kind
+    subdirectory: str | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

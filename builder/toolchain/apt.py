@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import BuildFailure, OfflineFailure, ToolFailure
+from builder.errors import BuildFailure, HashFailure, OfflineFailure, ToolFailure
 from builder.files import locked, sha256_file, write_bytes
 from builder.places import cache_root
 from builder.run import environment, run
@@ -24,6 +25,9 @@ APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "";
 Acquire::Languages "none";
 """
+
+
+ETC = Path("/etc/apt")
 
 
 class NoApt(BuildFailure):
@@ -75,6 +79,29 @@ def fetch(packages: Sequence[str], machine: str, *, offline: bool = False) -> li
         return _download(packages, root, ARCHITECTURES[machine])
 
 
+def upstream_archive(package: str, version: str, sha256: str, into: Path) -> Path:
+    """Downloads a source package's files and gives the upstream archive with this sha256.
+
+    Raises NoApt where the host has no apt or its sources lack the package, HashFailure.
+    """
+    if not available():
+        raise NoApt(
+            f"the source of {package} {version} cannot be fetched: this host has no apt-get and dpkg-deb",
+            next="Build on a Debian host, or give the recipe another source: ot2deploy recipe check",
+        )
+    root = cache_root() / "toolchain" / "apt-source"
+    with locked(root.with_suffix(".lock")):
+        env = _prepare(root, ARCHITECTURES["x86_64"], _source_lists(root))
+        _get(f"{package}={version}", into, env, ["source", "--download-only", "--only-source", "--tar-only"])
+    found = {sha256_file(path): path for path in sorted(into.glob("*.tar.*"))}
+    if sha256 not in found:
+        came = ", ".join(f"{digest} ({path.name})" for digest, path in found.items()) or "no archive"
+        raise HashFailure(
+            f"sha256 mismatch for the source of {package} {version}", why=f"Expected {sha256}, got {came}."
+        )
+    return found[sha256]
+
+
 def version(deb: Path) -> str:
     """A package file's version."""
     return _field(deb, "Version")
@@ -89,13 +116,25 @@ def _field(deb: Path, name: str) -> str:
     return run(["dpkg-deb", "-f", deb, name], timeout=60).stdout.strip()
 
 
-def _prepare(root: Path, architecture: str) -> dict[str, str]:
-    """Makes the private configuration; the environment in which apt uses it."""
+def _source_lists(root: Path) -> str:
+    """The host's lists of packages as lists of sources, in `root`; the lines of configuration that name them."""
+    lists = root / "lists"
+    shutil.rmtree(lists, ignore_errors=True)
+    lists.mkdir(parents=True)
+    for path in (ETC / "sources.list", *sorted((ETC / "sources.list.d").glob("*"))):
+        if path.suffix in (".list", ".sources") and path.is_file():
+            text = re.sub(r"(?m)^(Types:\s*|(?=deb\s))deb(?:\s+deb-src)?(?![\w-])", r"\1deb-src", path.read_text())
+            (lists / path.name).write_text(text)
+    return f'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "{lists}";\n'
+
+
+def _prepare(root: Path, architecture: str, more: str = "") -> dict[str, str]:
+    """Makes the private configuration, with `more` of it; the environment in which apt uses it."""
     config = root / "apt.conf"
     for name in ("state/lists/partial", "cache/archives/partial", "debs"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (root / "status").touch()
-    write_bytes(config, CONFIG.format(root=root, architecture=architecture).encode())
+    write_bytes(config, (CONFIG.format(root=root, architecture=architecture) + more).encode())
     return environment({"APT_CONFIG": str(config), "LC_ALL": "C.UTF-8"})
 
 
@@ -117,9 +156,9 @@ def _fetched(root: Path, package: str) -> list[Path]:
     return sorted((root / "debs" / package).glob("*.deb"))
 
 
-def _get(package: str, directory: Path, env: dict[str, str]) -> None:
+def _get(package: str, directory: Path, env: dict[str, str], command: Sequence[str] = ("download",)) -> None:
     """Downloads one package; the index is read first when the package is not in the one we have."""
-    argv = ["apt-get", "download", "-q", package]
+    argv = ["apt-get", "-q", *command, package]
     if run(argv, cwd=directory, env=env, timeout=600, check=False).status == 0:
         return
     # One of several sources may be out of step; only the package's own absence counts.
