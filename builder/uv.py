@@ -242,6 +242,11 @@ def index_urls(outer: Mapping[str, str]) -> list[str]:
     return [re.sub(r"^[\w.-]+=(?=https?:)", "", word) for word in words]
 
 
+def default_index(outer: Mapping[str, str]) -> str | None:
+    """The URL of the index that uv asks first of all, where the user's environment names another than its own."""
+    return next((outer[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL") if name in outer), None)
+
+
 def _environment(outer: Mapping[str, str], indexes: Sequence[Index] = ()) -> dict[str, str]:
     """The child's environment: the user's index configuration goes on working, given to uv or to pip.
 

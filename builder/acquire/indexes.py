@@ -18,7 +18,10 @@ from builder.selection import Candidate, candidates
 from builder.store import FILENAME
 
 if TYPE_CHECKING:
+    from pypi_simple import DistributionPackage
+
     from builder.acquire.job import Job
+    from builder.fetch import Fetcher
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 
@@ -60,14 +63,25 @@ def _by_api(index: Index, job: Job) -> list[LockedFile]:
 
 
 def _ask(index: Index, job: Job) -> list[tuple[str, str, str | None, int | None]]:
+    return [
+        (package.filename, without_login(package.url.partition("#")[0]), package.digests.get("sha256"), package.size)
+        for package in listing(index, job.wanted.name, job.engine.fetcher)
+        if package.filename.endswith(".whl")
+    ]
+
+
+def listing(index: Index, name: str, fetcher: Fetcher) -> list[DistributionPackage]:
+    """Every file of a project that an index offers and has not withdrawn; none where it does not know the project.
+
+    Raises NetworkFailure.
+    """
     try:
         from pypi_simple import ProjectPage, UnsupportedRepoVersionError
     except ImportError:
         raise MissingExtra("build", "pypi-simple") from None
-    name = job.wanted.name
     url = f"{index.url.rstrip('/')}/{canonicalize_name(name)}/"
     try:
-        body, content_type, final = job.engine.fetcher.get(url, headers={"Accept": ACCEPT})
+        body, content_type, final = fetcher.get(url, headers={"Accept": ACCEPT})
     except NetworkFailure as failure:
         if failure.what.endswith(" answered 404"):
             return []
@@ -85,11 +99,7 @@ def _ask(index: Index, job: Job) -> list[tuple[str, str, str | None, int | None]
             why=f"The index {index.name} answered with something else, or with a newer format.",
             next="Look at its URL in environment.yaml: it is the part before /<project>/.",
         ) from error
-    return [
-        (package.filename, without_login(package.url.partition("#")[0]), package.digests.get("sha256"), package.size)
-        for package in page.packages
-        if package.filename.endswith(".whl") and not package.is_yanked
-    ]
+    return [package for package in page.packages if not package.is_yanked]
 
 
 def _is_wanted(filename: str, job: Job) -> bool:

@@ -36,8 +36,13 @@ UNKNOWN = 20.0
 
 def expected_seconds(name: str, profile: Profile) -> float:
     """What a build of a project will take: as last time here, else as measured, else a guess."""
+    return measured_seconds(name, profile) or UNKNOWN
+
+
+def measured_seconds(name: str, profile: Profile) -> float | None:
+    """What a build of a project took: the last one here, else the one that was measured, or None."""
     project = canonicalize_name(name)
-    return _stored().get(f"{project} {profile.key}", MEASURED.get(project, UNKNOWN))
+    return _stored().get(f"{project} {profile.key}", MEASURED.get(project))
 
 
 def remember_seconds(name: str, profile: Profile, seconds: float) -> None:

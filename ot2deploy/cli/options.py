@@ -45,7 +45,7 @@ _json = click.option(
 )  # fmt: skip
 _verbose = click.option(
     "-v", "--verbose", is_flag=True, expose_value=False, is_eager=True, callback=_remember,
-    help="Show the traceback of an error.",
+    help="Show the traceback of an error, and what the tools of a build print.",
 )  # fmt: skip
 robots = click.option(
     "--robots", "robots_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
@@ -72,6 +72,11 @@ no_repair = click.option(
 profiles = click.option(
     "--profile", "profiles", required=True, multiple=True, metavar="NAME",
     help="The ABI: ot2-py310, ot2-py312, debian-12-armhf or host. May be given again.",
+)  # fmt: skip
+
+some_profiles = click.option(
+    "--profile", "profiles", multiple=True, metavar="NAME",
+    help="The ABI: ot2-py310, ot2-py312, debian-12-armhf. May be given again; a bundle file has its own.",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`ot2deploy wheel`: what is in wheel files."""
+"""`ot2deploy wheel`: wheels for robots, and what is in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ot2deploy.cli import options
+from ot2deploy.cli import options, wheel_build, wheel_missing
 from ot2deploy.cli.result import Lines, Shown, lines, table
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ class Audits:
 
 @click.group("wheel")
 def command() -> None:
-    """What is in wheel files: audit."""
+    """Wheels for robots: build, missing, audit."""
+
+
+command.add_command(wheel_build.command)
+command.add_command(wheel_missing.command)
 
 
 @command.command("audit")

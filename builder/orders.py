@@ -1,0 +1,220 @@
+"""Orders: what a user wants wheels of, as environments that are resolved together - or, where that cannot be, alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from builder import local, targets
+from builder.engine import Engine
+from builder.environment import Environment, safe_name
+from builder.errors import BuildFailure, Failure, UsageFailure
+from builder.events import Event, Report, silent
+from builder.files import digest_of
+from builder.lock import Lock
+from builder.pipeline import make_lock
+from builder.profile import Profile
+from builder.recipe import DEFAULT
+from builder.selection import Wanted, select
+from builder.targets import ARCHIVES, RECIPE, Search
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """An environment and how much of it is wanted: with its `closure`, or only what it names itself.
+
+    `divisible` says that its requirements need not be installable together.
+    """
+
+    environment: Environment
+    closure: bool
+    divisible: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A part of an order that has a lock; `local` are sha256 of the user's own files in it."""
+
+    order: Order
+    lock: Lock
+    local: tuple[str, ...] = ()
+
+    def wanted(self, profile: Profile) -> tuple[Wanted, ...]:
+        """The packages whose wheels are wanted for a profile. Raises BuildFailure, see `select`."""
+        found = select(self.lock, profile, local=self.local)
+        return found if self.order.closure else tuple(one for one in found if one.requested)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """The parts of an order that could be resolved, and why the others could not."""
+
+    parts: tuple[Resolved, ...]
+    failures: tuple[Failure, ...] = ()
+
+
+def whole(target: str, search: Search, *, as_of: str | None = None) -> Order:
+    """The order of everything that a target means, see `targets.resolve`."""
+    environment = targets.resolve(target, search)
+    return Order(environment=replace(environment, as_of=as_of or environment.as_of), closure=True)
+
+
+def of(
+    texts: Sequence[str],
+    search: Search,
+    *,
+    closure: bool = False,
+    newest: bool = False,
+    as_of: str | None = None,
+    base: Path | None = None,
+) -> Order:
+    """The order of some projects: requirements, names of projects, directories of recipes, paths and URLs.
+
+    A bare name means the newest version that has a recipe of its own, or, with `newest`, the newest of all. Paths are
+    relative to `base` (default: the working directory). Raises one UsageFailure for all that mean nothing.
+    """
+    base = base or Path.cwd()
+    requirements: list[str] = []
+    paths: list[Path] = []
+    wrong: list[str] = []
+    for text in dict.fromkeys(text.strip() for text in texts):
+        try:
+            found = _meant(text, search, base, newest=newest)
+        except UsageFailure as failure:
+            wrong += failure.lines()
+            continue
+        requirements += found.requirements
+        paths += found.local
+    if wrong:
+        raise UsageFailure("not everything that was named can be built", details=tuple(wrong))
+    name = _name(requirements, paths, as_of)
+    environment = Environment(
+        name=name, requirements=tuple(requirements), local=tuple(paths), as_of=as_of, source="requirement"
+    )
+    return Order(environment=environment, closure=closure, divisible=True)
+
+
+def read_requirements(path: Path) -> tuple[str, ...]:
+    """The requirements in a file as pip reads it, with comments and continued lines; of pip's options none is taken.
+
+    Raises one UsageFailure with every line that is no requirement.
+    """
+    found: list[str] = []
+    wrong: list[str] = []
+    for number, line in _lines(path):
+        try:
+            found.append(str(Requirement(line)))
+        except InvalidRequirement as error:
+            why = "options of pip have no meaning here" if line.startswith("-") else str(error).splitlines()[0]
+            wrong.append(f"{path}:{number}: {line}: {why}")
+    if wrong:
+        raise UsageFailure(f"{path} has lines that are no requirements", details=tuple(wrong))
+    return tuple(found)
+
+
+def resolve(order: Order, engine: Engine, report: Report = silent) -> Resolution:
+    """The locks of an order: one for all, or, where a divisible one leaves no common set of versions, one for each.
+
+    Raises NetworkFailure, and BuildFailure where nothing can be divided.
+    """
+    environment = order.environment
+    try:
+        return Resolution(parts=(_resolved(order, engine, report),))
+    except BuildFailure as failure:
+        impossible = type(failure) is BuildFailure  # not: the network, a disk, a tool
+        if not impossible or not order.divisible or len(environment.wanted) == 1:
+            raise
+        message = "cannot be installed together, so each is resolved alone"
+        report(Event(subject=", ".join(environment.wanted), stage="lock", message=message, level="warning"))
+    parts: list[Resolved] = []
+    failures: list[Failure] = []
+    for one in _alone(environment):
+        try:
+            parts.append(_resolved(replace(order, environment=one), engine, report))
+        except BuildFailure as failure:
+            failure.subject = ", ".join(one.wanted)
+            failures.append(failure)
+    return Resolution(parts=tuple(parts), failures=tuple(failures))
+
+
+def _resolved(order: Order, engine: Engine, report: Report) -> Resolved:
+    files = local.prepare(order.environment, engine.store, engine.uv, report)
+    lock = make_lock(order.environment, engine, report)
+    return Resolved(order=order, lock=lock, local=tuple(file.sha256 for file in files))
+
+
+def _alone(environment: Environment) -> Iterator[Environment]:
+    for requirement in environment.requirements:
+        name = _name([requirement], [], environment.as_of)
+        yield replace(environment, name=name, requirements=(requirement,), local=())
+    for path in environment.local:
+        yield replace(environment, name=_name([], [path], environment.as_of), requirements=(), local=(path,))
+
+
+def _name(requirements: Iterable[str], paths: Iterable[Path], as_of: str | None) -> str:
+    """A name for an environment that nobody named: readable, and another one for every other question."""
+    asked = [*sorted(requirements), *sorted(str(path) for path in paths)]
+    projects = [safe_name(Path(text).name if text.startswith("/") else Requirement(text).name) for text in asked]
+    return f"{'-'.join(projects)[:40].strip('-._')}-{digest_of([asked, as_of])[:10]}"
+
+
+def _meant(text: str, search: Search, base: Path, *, newest: bool) -> Environment:
+    """The environment of one text; unlike `targets.resolve`, any project of an index may be named."""
+    path = base / Path(text).expanduser()
+    if (path / RECIPE).is_file() or path.name == RECIPE:
+        return _named(_of_recipe(path.resolve(), search), search, newest=newest)
+    if text.startswith((".", "/", "~")) or "://" in text.partition(" @ ")[0] or text.endswith(ARCHIVES):
+        return targets.resolve(text, search, base=base)
+    return _named(text, search, newest=newest)
+
+
+def _named(text: str, search: Search, *, newest: bool) -> Environment:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise UsageFailure(
+            f"{text!r} is no requirement",
+            why=str(error).splitlines()[0],
+            next="Name projects (numpy==1.26.4, ujson), paths (./project), or an environment with --env.",
+        ) from error
+    if requirement.url:
+        return targets.resolve(text, search)
+    recipe = None if newest else targets.recipe_version(canonicalize_name(requirement.name), search)
+    if recipe and not requirement.specifier:
+        requirement.specifier = SpecifierSet(f"=={recipe}")
+    return Environment(name=safe_name(requirement.name), requirements=(str(requirement),), source="requirement")
+
+
+def _of_recipe(path: Path, search: Search) -> str:
+    """The requirement that the path of a recipe (its directory or its build.py) stands for. Raises UsageFailure."""
+    directory = path if path.is_dir() else path.parent
+    if not any(packages.resolve() == directory.parent.parent for packages in search.packages):
+        raise UsageFailure(
+            f"{directory} is not where recipes are looked for",
+            why=f"Those are {', '.join(map(str, search.packages))}.",
+            next="Name the directory above its package/ with --project.",
+        )
+    name, version = directory.parent.name, directory.name
+    return name if version == DEFAULT else f"{name}=={version}"
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a requirements file that say something, without comments, continued ones as one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageFailure(f"{path} cannot be read: {error}") from error
+    before = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = "" if line.lstrip().startswith("#") else line.partition(" #")[0].strip()
+        if bare.endswith("\\"):
+            before += bare[:-1]
+            continue
+        if whole_line := (before + bare).partition(" --hash")[0].strip():
+            yield number, whole_line
+        before = ""

@@ -1,0 +1,206 @@
+"""`ot2deploy wheel build`."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from builder.errors import UsageFailure
+from builder.events import Event
+from ot2deploy.cli import options, units, wheel_order
+from ot2deploy.cli.follow import Follower, Sink
+from ot2deploy.cli.outcomes import failures
+from ot2deploy.cli.result import Answer, Part, Shown, lines, table
+
+if TYPE_CHECKING:
+    from builder.events import Report
+    from builder.outlook import Outlook
+    from builder.wheels import Failed, Made, Wheels
+    from ot2deploy.project import Project
+
+HOW = {"public": "index"}
+DIST = Path("dist")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The wheels of an order and where they are; 1 when one is lacking."""
+
+    wheels: Wheels
+    out: Path
+
+    @property
+    def exit_code(self) -> int:
+        """0 when there is a wheel for everything."""
+        return int(bool(self.wheels.failed))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every wheel, every failure."""
+        return {
+            "directory": str(self.out),
+            "changed": any(made.changed for made in self.wheels.made),
+            "wheels": [made.as_dict() for made in self.wheels.made],
+            "failed": [failed.as_dict() for failed in self.wheels.failed],
+            "not_tried": list(self.wheels.not_tried),
+        }
+
+
+@click.command("build")
+@wheel_order.packages
+@click.option("--with-dependencies", is_flag=True, help="Also all that the named projects need.")
+@click.option("--from-source", is_flag=True, help="Build what is named even where an index has a wheel that fits.")
+@click.option(
+    "--explain", is_flag=True, help="Say for each package how its wheel would be had, and why. Nothing is built."
+)
+@click.option(
+    "--dist-tree-root", "dist", type=click.Path(path_type=Path, file_okay=False), default=DIST, show_default=True,
+    metavar="DIR", help="Where the wheels go, below the name of their profile; relative to the project.",
+)  # fmt: skip
+@click.option(
+    "--keep-going/--fail-fast", default=True, show_default=True,
+    help="Go on with the other packages after a failure, or end all of them.",
+)  # fmt: skip
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Builds at once; without it, one per core.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Most seconds for one step.")
+@click.option(
+    "-o", "--output", "log", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE",
+    help="Also write what the tools print to this file; - is standard output.",
+)  # fmt: skip
+@click.option(
+    "--build-type", type=click.Choice(["packages-only", "index-only", "both"]), default="packages-only",
+    show_default=True, help="Wheels, an index of them, or both. Only wheels can be made yet.",
+)  # fmt: skip
+@options.no_repair
+@options.offline
+@options.project
+@options.output
+def command(
+    requirements: tuple[str, ...],
+    file: Path | None,
+    target: str | None,
+    profiles: tuple[str, ...],
+    as_of: datetime.datetime | None,
+    upgrade: bool,
+    with_dependencies: bool,
+    from_source: bool,
+    explain: bool,
+    dist: Path,
+    keep_going: bool,
+    jobs: int | None,
+    timeout: float | None,
+    log: Path | None,
+    build_type: str,
+    no_repair: bool,
+    offline: bool,
+    project: Project,
+) -> Shown:
+    """Make wheels for robots: of an index, repaired or built, each audited.
+
+    A project needs no recipe for it. Ends with 1 when one of the wheels cannot be had; the others are there then.
+    """
+    from ot2deploy.engine import open_for
+
+    _wheels_only(build_type)
+    wanted = wheel_order.load_profiles(profiles)
+    settings = {"offline": offline, "repair": not no_repair, "upgrade": upgrade, "jobs": jobs, "timeout": timeout}
+    engine = open_for(project, **settings)
+    order = wheel_order.read(
+        requirements, file, target, search=engine.search, as_of=as_of, closure=with_dependencies, newest=False
+    )
+    if explain:
+        from builder.outlook import look
+
+        with options.reporting() as report:
+            return _explained(look(order, wanted, engine, report))
+    from builder.wheels import How, make_wheels
+
+    out = project.root / dist
+    how = How(out=out, from_source=from_source, fail_fast=not keep_going)
+    with options.reporting() as report, _following(report, log) as followed:
+        return _shown(make_wheels(order, wanted, engine, how, followed), out)
+
+
+def _wheels_only(build_type: str) -> None:
+    if build_type != "packages-only":
+        raise UsageFailure(
+            f"--build-type {build_type} needs the package index, which this version cannot make yet",
+            why="Making the wheels alone and saying nothing would be less than was asked for.",
+            next="Run it with --build-type packages-only: the wheels are in dist/<profile>/, where pip --find-links "
+            "takes them from.",
+        )
+
+
+@contextlib.contextmanager
+def _following(report: Report, log: Path | None) -> Iterator[Report]:
+    """Progress, with what tools print on it when -v was given, and in the file `log`."""
+    settings = click.get_current_context().ensure_object(options.Settings)
+    if log == Path("-") and settings.json:
+        raise UsageFailure("--json and --output - both want standard output", next="Write the log to a file: -o FILE")
+    with contextlib.ExitStack() as stack:
+        sinks: list[Sink] = []
+        if settings.verbose:
+            sinks.append(lambda subject, line: report(Event(subject=subject, stage=line, level="info")))
+        if log:
+            file = sys.stdout if log == Path("-") else stack.enter_context(_opened(log))
+            sinks.append(lambda subject, line: print(f"{subject}: {line}", file=file, flush=True))
+        yield stack.enter_context(Follower(report, sinks)) if sinks else report
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return path.open("w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageFailure(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _shown(wheels: Wheels, out: Path) -> Shown:
+    result = Result(wheels=wheels, out=out)
+    rows = [_row(made) for made in wheels.made]
+    columns = ("wheel", "profile", "how", "state", "glibc", "seconds", "sha256")
+    parts: list[Part] = [lines(_head(wheels, out), style="title")]
+    if rows:
+        parts.append(table(columns, rows, right=("seconds",)))
+    parts += [part for failed in wheels.failed for part in _failure(failed)]
+    if wheels.not_tried:
+        parts.append(lines("", f"Not tried after that: {', '.join(wheels.not_tried)}", style="warning"))
+    return Shown(result=result, parts=tuple(parts))
+
+
+def _head(wheels: Wheels, out: Path) -> str:
+    count = units.count(len(wheels.made), "wheel")
+    failed = f", {len(wheels.failed)} failed" if wheels.failed else ""
+    changed = sum(made.changed for made in wheels.made)
+    if wheels.made and not changed:
+        return f"{count} in {out}{failed}: no change"
+    return f"{count} in {out}{failed}: {changed} new"
+
+
+def _row(made: Made) -> tuple[str, ...]:
+    how = HOW.get(made.how, made.how)
+    return (
+        made.path.name,
+        made.profile,
+        f"{how}, reused" if made.reused else how,
+        "audited",
+        "%d.%d" % made.max_glibc if made.max_glibc else "",
+        f"{made.seconds:.0f}" if made.seconds is not None else "",
+        made.sha256[:12],
+    )
+
+
+def _failure(failed: Failed) -> tuple[Part, ...]:
+    log = (lines(f"  Log: {failed.log}"),) if failed.log else ()
+    return (*failures([failed.failure]), *log)
+
+
+def _explained(found: tuple[Outlook, ...]) -> Shown:
+    rows = [(f"{one.name} {one.version}".rstrip(), one.profile, one.state, one.plan) for one in found]
+    data = {"packages": [one.as_dict() for one in found]}
+    return Shown(result=Answer(data=data), parts=(table(("package", "profile", "state", "what would be done"), rows),))

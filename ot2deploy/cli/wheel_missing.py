@@ -1,0 +1,146 @@
+"""`ot2deploy wheel missing`."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ot2deploy import __version__
+from ot2deploy.cli import options, units, wheel_order
+from ot2deploy.cli.result import Part, Shown, lines, table
+
+if TYPE_CHECKING:
+    from builder.engine import Engine
+    from builder.orders import Order
+    from builder.outlook import Outlook
+    from ot2deploy.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlooks:
+    """Every package of the closure; 1 when one cannot be had."""
+
+    packages: tuple[Outlook, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every package can be had in some way."""
+        return int(bool(refused(self.packages)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """All packages, and the names of those that no index has a wheel of."""
+        return {
+            "missing": sorted({one.name for one in self.packages if one.missing}),
+            "packages": [one.as_dict() for one in self.packages],
+        }
+
+
+@click.command("missing")
+@wheel_order.packages
+@click.option("--all", "everything", is_flag=True, help="Show pure Python and index wheels, too.")
+@click.option(
+    "--request", "request", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE",
+    help="Write the text of an issue that asks for what cannot be had; - is standard output.",
+)  # fmt: skip
+@options.no_repair
+@options.offline
+@options.project
+@options.output
+def command(
+    requirements: tuple[str, ...],
+    file: Path | None,
+    target: str | None,
+    profiles: tuple[str, ...],
+    as_of: datetime.datetime | None,
+    upgrade: bool,
+    everything: bool,
+    request: Path | None,
+    no_repair: bool,
+    offline: bool,
+    project: Project,
+) -> Shown:
+    """Say which packages no index has a wheel of, how each can be had, and who wants it.
+
+    All that the requirements need is looked at; nothing is built. Ends with 1 when something cannot be had.
+    """
+    from builder.outlook import look
+    from ot2deploy.engine import open_for
+
+    wanted = wheel_order.load_profiles(profiles)
+    engine = open_for(project, offline=offline, repair=not no_repair, upgrade=upgrade)
+    order = wheel_order.read(requirements, file, target, search=engine.search, as_of=as_of, closure=True, newest=True)
+    with options.reporting() as report:
+        found = look(order, wanted, engine, report)
+    parts: list[Part] = [lines(_head(found, profile.name), style="title") for profile in wanted]
+    shown = [one for one in found if everything or one.missing]
+    if shown:
+        parts.append(_table(shown))
+    if request:
+        parts = _requested(request, found, parts, order, engine)
+    return Shown(result=Outlooks(packages=found), parts=tuple(parts))
+
+
+def refused(packages: Sequence[Outlook]) -> list[Outlook]:
+    """Those that cannot be had."""
+    from builder.outlook import NONE
+
+    return [one for one in packages if one.state == NONE]
+
+
+def _head(found: Sequence[Outlook], profile: str) -> str:
+    from builder.outlook import STATES
+
+    states = Counter(one.state for one in found if one.profile == profile)
+    told = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
+    return f"{units.count(states.total(), 'package')} for {profile}: {told}"
+
+
+def _table(shown: Sequence[Outlook]) -> Part:
+    rows = [
+        (
+            f"{one.name} {one.version}".rstrip(),
+            one.profile if len({each.profile for each in shown}) > 1 else "",
+            one.state,
+            one.recipe or "",
+            units.seconds(one.seconds) if one.seconds else "",
+            " -> ".join(one.chain),
+            one.reason,
+            one.instead,
+        )
+        for one in shown
+    ]
+    return table(("package", "profile", "state", "recipe", "build", "wanted by", "why", "instead"), rows)
+
+
+def _requested(path: Path, found: Sequence[Outlook], parts: list[Part], order: Order, engine: Engine) -> list[Part]:
+    """The parts, with the request written or - on standard output - in their place."""
+    from builder.files import write_bytes
+    from builder.package_request import text
+
+    lacking = refused(found)
+    if not lacking:
+        return [*parts, lines("", "Nothing to ask for: every package can be had.")]
+    profiles = [word for name in dict.fromkeys(one.profile for one in lacking) for word in ("--profile", name)]
+    day = ["--as-of", order.environment.as_of] if order.environment.as_of else []
+    asked = shlex.join(["ot2deploy", "wheel", "missing", *order.environment.wanted, *profiles, *day])
+    written = text(lacking, asked, _facts(engine))
+    if path == Path("-"):
+        return [lines(*written.splitlines())]
+    write_bytes(path, written.encode())
+    return [*parts, lines("", f"Request written to {path}")]
+
+
+def _facts(engine: Engine) -> dict[str, str]:
+    return {
+        "ot2deploy": __version__,
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "uv": engine.uv_version() or "none",
+    }
