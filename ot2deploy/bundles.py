@@ -50,12 +50,9 @@ class Once:
 
 def from_file(path: Path) -> Bundles:
     """Bundles of an `.ot2bundle` file; needs no index, uv or compiler."""
-    from builder import bundle as bundle_module
     from builder import profile_host
 
-    if not path.is_file():
-        raise UsageFailure(f"{path} does not exist", next=f"Run: ot2deploy bundle TARGET --profile NAME -o {path}")
-    found = bundle_module.read(path)
+    found = held_in(path)
     by_abi = {bundle.manifest["abi"]: bundle for bundle in found}
     name = found[0].manifest["environment"]
 
@@ -70,6 +67,15 @@ def from_file(path: Path) -> Bundles:
         return by_abi[profile.key]
 
     return Once(name, f"bundle file {path.name}", pick)
+
+
+def held_in(path: Path) -> tuple[Bundle, ...]:
+    """All bundles of a file. Raises UsageFailure when it is not there, BundleFailure when it is none."""
+    from builder import bundle as bundle_module
+
+    if not path.is_file():
+        raise UsageFailure(f"{path} does not exist", next=f"Run: ot2deploy bundle TARGET --profile NAME -o {path}")
+    return bundle_module.read(path)
 
 
 def is_bundle_file(target: str) -> bool:

@@ -4,5 +4,17 @@ from builder.qualify.emulated import Emulated, find_interpreter
 from builder.qualify.known import Known
 from builder.qualify.proof import qualify
 from builder.qualify.result import AUDITED, EMULATED, Options, Qualified, Row
+from builder.qualify.standing import standing
 
-__all__ = ["AUDITED", "EMULATED", "Emulated", "Known", "Options", "Qualified", "Row", "find_interpreter", "qualify"]
+__all__ = [
+    "AUDITED",
+    "EMULATED",
+    "Emulated",
+    "Known",
+    "Options",
+    "Qualified",
+    "Row",
+    "find_interpreter",
+    "qualify",
+    "standing",
+]

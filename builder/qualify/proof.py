@@ -22,9 +22,10 @@ from builder.packing import packs, pip_wheel
 from builder.profile import Profile
 from builder.qualify.checklist import checklist
 from builder.qualify.emulated import Emulated, debian_interpreter
-from builder.qualify.known import Known
+from builder.qualify.known import Known, beside
 from builder.qualify.release import make_release, unpack_beside
 from builder.qualify.result import AUDITED, EMULATED, Options, Qualified, Row
+from builder.qualify.standing import keep
 from builder.qualify.twin import make_twin, twin_of
 
 LOCALE = "C.UTF-8"
@@ -50,7 +51,9 @@ def qualify(bundle: Bundle, emulated: Emulated | None, options: Options, report:
     """
     profile = profile_of(bundle)
     if emulated is not None:
-        return _proved(bundle, profile, emulated, options, report)
+        proved = _proved(bundle, profile, emulated, options, report)
+        keep(bundle, emulated, proved, options.engine.store)
+        return proved
     rows = _audits(bundle, profile, options)
     found = _qualified(bundle, profile, options, rows, state=AUDITED, seconds=0.0)
     why = f"no ARM interpreter of Python {profile.python} is at hand"
@@ -78,7 +81,9 @@ def _twin(bundle: Bundle, profile: Profile, options: Options, report: Report) ->
     twin = twin_of(profile, emulated)
     report(Event(subject=profile.name, stage="twin", message=f"making the {twin.title}", level="info"))
     made = make_twin(bundle, twin, options.environment, options.engine, report)
-    return _proved(made, twin, emulated, options, report)
+    proved = _proved(made, twin, emulated, options, report)
+    keep(bundle, emulated, proved, options.engine.store)
+    return proved
 
 
 def _proved(bundle: Bundle, profile: Profile, emulated: Emulated, options: Options, report: Report) -> Qualified:
@@ -137,7 +142,7 @@ def _qualified(
 ) -> Qualified:
     """The result of these rows, with known failures marked."""
     names = (profile.name, profile.twin_of)
-    held = [known for known in options.known if known.profile in ("", *names)]
+    held = [known for known in (*options.known, *_beside(bundle, options)) if known.profile in ("", *names)]
     marked, used = [], set[Known]()
     for row in rows:
         reasons = [known for known in held if not row.ok and known.covers(row.name, names)]
@@ -155,3 +160,12 @@ def _qualified(
         strict=options.strict,
         seconds=round(seconds, 1),
     )
+
+
+def _beside(bundle: Bundle, options: Options) -> tuple[Known, ...]:
+    """The known failures that stand beside the environment's file and the recipes of the bundle's wheels."""
+    engine, own = options.engine, options.environment
+    recipes = [
+        engine.tools.recipe(row["name"], row["version"], engine.search.packages) for row in bundle.manifest["wheels"]
+    ]
+    return beside([*([own.path.parent] if own and own.path else []), *(one.directory for one in recipes if one)])

@@ -18,10 +18,10 @@ MEMORY = 2048  # MB: twice what an OT-2 has, as QEMU needs some itself
 class Options:
     """How a bundle is qualified.
 
-    `environment` is what it was made of, where that is known: its twin is then made of the same. `timeout` (s) and
-    `memory` (MB) hold for each check; without `timeout` a check has its own. `jobs` checks run at once. With `strict`
-    an entry of `known` that no failure needed is a failure, too. With `twin` a bundle that cannot be run is built for
-    the emulated minor.
+    `environment` is what it was made of, where that is known: its twin is then made of the same. `known` failures are
+    added to those that stand beside it and beside recipes. `timeout` (s) and `memory` (MB) hold for each check; without
+    `timeout` a check has its own. `jobs` checks run at once. With `strict` a known failure that did not fail is a
+    failure, too. With `twin` a bundle that cannot be run is built for the emulated minor.
     """
 
     engine: Engine
