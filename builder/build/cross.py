@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import string
 from dataclasses import dataclass
@@ -94,10 +95,15 @@ def hook_variables(
     return {**variables, **compilers, **(_of_recipe(recipe) if recipe else {})}
 
 
-def config_settings(backend: str, files: Files, recipe: Recipe | None) -> dict[str, str]:
-    """The config settings that a back end needs to be told of the target (meson has no variable for it)."""
-    ours = {"setup-args": f"--cross-file={files.meson}"} if backend == "mesonpy" else {}
-    return {**ours, **(recipe.config_settings if recipe else {})}
+def config_settings(backend: str, files: Files, recipe: Recipe | None) -> dict[str, str | list[str]]:
+    """The config settings that a back end needs to be told of the target (meson has no variable for it).
+
+    A recipe's own arguments for meson's setup come after ours.
+    """
+    given = recipe.config_settings if recipe else {}
+    if backend != "mesonpy":
+        return dict(given)
+    return {**given, "setup-args": [f"--cross-file={files.meson}", *shlex.split(given.get("setup-args", ""))]}
 
 
 def _determinism() -> dict[str, str]:

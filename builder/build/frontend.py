@@ -27,7 +27,7 @@ class Frontend:
     venv: Path
     backend: Backend
     variables: Mapping[str, str]
-    settings: Mapping[str, str]
+    settings: Mapping[str, str | list[str]]
     log: Path
     deadline: float
     scratch: Path

@@ -1,12 +1,12 @@
-"""Static libraries of the target that a few extensions link (libffi, libyaml, openssl)."""
+"""Static libraries of the target that a few extensions link: those a recipe asks for, in a directory of their own."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import BuildFailure, ConfigFailure
@@ -15,24 +15,36 @@ from builder.places import cache_root
 from builder.profile import Profile
 from builder.toolchain import apt
 from builder.toolchain.library_sources import SOURCES, build_library
+from builder.toolchain.pkgconfig import relocate
 
-FORMAT = 1
+FORMAT = 2  # raise it when what stands in the directory changes
 TRIPLES = {"armv7l": "arm-linux-gnueabihf", "aarch64": "aarch64-linux-gnu", "x86_64": "x86_64-linux-gnu"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """A library: the Debian package that has it, and its archives. They are built for glibc 2.36; that they link
-    against an older one was seen, and every wheel's audit proves it anew."""
+    """A library: the Debian package that has it, its archives (`called` otherwise by Debian), and what it needs in turn.
+
+    Debian's are built for glibc 2.36; that they link against an older one was seen, and every wheel's audit proves it
+    anew. Only those in C are taken: another C++ runtime would come with them.
+    """
 
     package: str
     archives: tuple[str, ...]
+    called: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 LIBRARIES = {
+    "brotli": Library(package="libbrotli-dev", archives=("libbrotlidec.a", "libbrotlienc.a", "libbrotlicommon.a")),
+    "freetype": Library(package="libfreetype-dev", archives=("libfreetype.a",), needs=("brotli", "libpng", "zlib")),
     "libffi": Library(package="libffi-dev", archives=("libffi.a",)),
+    "libjpeg": Library(package="libjpeg62-turbo-dev", archives=("libjpeg.a",)),
+    "libpng": Library(package="libpng-dev", archives=("libpng16.a",), needs=("zlib",)),
     "libyaml": Library(package="libyaml-dev", archives=("libyaml.a",)),
     "openssl": Library(package="libssl-dev", archives=("libssl.a", "libcrypto.a")),
+    "qhull": Library(package="libqhull-dev", archives=("libqhull_r.a",), called={"libqhull_r.a": "libqhullstatic_r.a"}),
+    "zlib": Library(package="zlib1g-dev", archives=("libz.a",)),
 }
 
 
@@ -55,13 +67,17 @@ def prepare_sysroot(profile: Profile, libraries: tuple[str, ...], *, offline: bo
     unknown = sorted(set(libraries) - set(LIBRARIES))
     if unknown:
         raise ConfigFailure(f"unknown library {', '.join(unknown)}", next=f"Known: {', '.join(sorted(LIBRARIES))}")
-    names = sorted(set(libraries))
+    names = sorted(_with_needs(libraries))
     key = digest_of([FORMAT, names, profile.machine, profile.glibc, profile.cpu])[:12]
     directory = cache_root() / "toolchain" / f"sysroot-{profile.machine}-{key}"
     with locked(directory.with_suffix(".lock")):
         if not (directory / "packages.json").exists():
             _make(directory, names, profile, offline)
     return Sysroot(path=directory, packages=json.loads((directory / "packages.json").read_text()))
+
+
+def _with_needs(names: Iterable[str]) -> set[str]:
+    return {found for name in names for found in (name, *_with_needs(LIBRARIES[name].needs))}
 
 
 def _make(directory: Path, names: list[str], profile: Profile, offline: bool) -> None:
@@ -80,6 +96,7 @@ def _make(directory: Path, names: list[str], profile: Profile, offline: bool) ->
                 failure.next = failure.next or lacking.next
                 raise
         (fresh / "lib" / "pkgconfig").mkdir(parents=True, exist_ok=True)
+        relocate(fresh / "lib" / "pkgconfig", directory)
         write_json(fresh / "packages.json", origin)
         fresh.rename(directory)
 
@@ -94,5 +111,9 @@ def _from_debian(tree: Path, fresh: Path, names: list[str], machine: str, offlin
     (fresh / "lib").mkdir()
     for library in libraries:
         for archive in library.archives:
-            shutil.copy(tree / "usr/lib" / triple / archive, fresh / "lib")
+            found = tree / "usr/lib" / triple / library.called.get(archive, archive)
+            shutil.copy(found, fresh / "lib" / archive)
+    answers = tree / "usr/lib" / triple / "pkgconfig"
+    if answers.is_dir():
+        shutil.copytree(answers, fresh / "lib" / "pkgconfig")
     return {package.filename: package.sha256 for package in packages}

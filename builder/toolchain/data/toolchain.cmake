@@ -1,6 +1,7 @@
 # Named by CMAKE_TOOLCHAIN_FILE in the environment, which CMake reads since 3.21
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR $machine)
+set(CMAKE_CROSSCOMPILING_EMULATOR "$runner")
 find_program(CMAKE_C_COMPILER ot2-cc)
 find_program(CMAKE_CXX_COMPILER ot2-c++)
 find_program(CMAKE_AR ot2-ar)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from builder.build.cross import Toolchain, config_settings, hook_variables, writ
 from builder.build.durations import UNKNOWN, expected_seconds, remember_seconds
 from builder.profile import load
 from builder.recipe import Recipe
+from builder.run import run
 from builder.toolchain.headers import Headers
 from builder.toolchain.rust import Rust
 from builder.toolchain.zig import Zig
@@ -68,8 +70,28 @@ def test_build_systems_files(tmp_path: Path) -> None:
     assert meson["host_machine"]["cpu_family"] == "'arm'"
     assert "parallel = 3" in files.setup_cfg.read_text()
     assert '"$ENV{OT2_CROSS_SYSROOT}"' in files.cmake.read_text()
-    assert config_settings("mesonpy", files, None) == {"setup-args": f"--cross-file={files.meson}"}
+    assert config_settings("mesonpy", files, None) == {"setup-args": [f"--cross-file={files.meson}"]}
     assert config_settings("setuptools.build_meta", files, None) == {}
+    own = {"setup-args": "-Dblas=none -Dlapack=none", "compile-args": "-v"}
+    recipe = Recipe(name="x", version=None, directory=tmp_path, digest="0", config_settings=own)
+    told = [f"--cross-file={files.meson}", "-Dblas=none", "-Dlapack=none"]
+    assert config_settings("mesonpy", files, recipe) == {"setup-args": told, "compile-args": "-v"}
+
+
+def test_configure_scripts_are_told_of_the_cross_build(tmp_path: Path) -> None:
+    site = write_files(tmp_path, PROFILE, jobs=1).site
+    asked = ["sh", "-c", f". {site}; echo $host_alias $cross_compiling"]
+    assert run(asked, timeout=10).stdout == "arm-linux-gnueabihf yes\n"
+    given = ["sh", "-c", f"host_alias=arm-none-eabi; . {site}; echo $host_alias"]
+    assert run(given, timeout=10).stdout == "arm-none-eabi\n"
+
+
+def test_cmake_runs_the_interpreter_and_nothing_else_as_the_target(tmp_path: Path) -> None:
+    runner = tmp_path / "ot2-run"
+    assert f'set(CMAKE_CROSSCOMPILING_EMULATOR "{runner}")' in write_files(tmp_path, PROFILE, jobs=1).cmake.read_text()
+    assert run([runner, sys.executable, "-c", "print(3)"], timeout=30).stdout == "3\n"
+    refused = run([runner, "/bin/true"], timeout=10, check=False)
+    assert (refused.status, refused.stderr) == (126, "ot2-run: /bin/true is a program for another machine\n")
 
 
 def test_seconds_are_remembered(clean_environment: None) -> None:
