@@ -63,15 +63,21 @@ def command(
     process of its own with limits. Where there is no interpreter of the profile's Python the same versions are built
     with the same flags for one that there is, and that twin is run: the bundle itself is then audited, not emulated.
     """
+    limits = {name: value for name, value in given.items() if value is not None}
+    return emulated(
+        project, target, profiles, limits, interpreter=interpreter, known=known, offline=offline, repair=not no_repair
+    )
+
+
+def emulated(project: Project, target: str, profiles: tuple[str, ...], limits: dict[str, Any], **request: Any) -> Shown:
+    """Qualifies a target, with progress, and shows what was found."""
     from ot2deploy.qualify import QualifyRequest, qualify
 
     with options.reporting() as report:
-        request = QualifyRequest(
-            project=project, target=target, profiles=profiles, report=report, interpreter=interpreter, known=known,
-            offline=offline, repair=not no_repair,
-            options={name: value for name, value in given.items() if value is not None},
-        )  # fmt: skip
-        proofs = qualify(request)
+        asked = QualifyRequest(
+            project=project, target=target, profiles=profiles, options=limits, report=report, **request
+        )
+        proofs = qualify(asked)
     return Shown(result=proofs, parts=tuple(part for found in proofs.found for part in _parts(found)))
 
 

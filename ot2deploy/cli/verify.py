@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ot2deploy.cli import options, units
+from builder.errors import UsageFailure
+from ot2deploy.cli import options, qualify, units
 from ot2deploy.cli.outcomes import failed, release
 from ot2deploy.cli.result import Shown, lines, table
 
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
 @options.environment_argument
 @options.fleet
 @click.option("--deep", is_flag=True, help="Run the deep checks, too; they can take minutes.")
+@click.option("--emulate", is_flag=True, help="Not on robots: qualify it here, as `wheel qualify` does.")
+@options.some_profiles
 @options.output
-def command(environment: str, deep: bool, **where: Any) -> Shown:
+def command(environment: str, deep: bool, emulate: bool, profiles: tuple[str, ...], **where: Any) -> Shown:
     """Run an environment's checks on robots, now.
 
     The checks came with the release; nothing is needed from this machine.
     """
+    if emulate:
+        return qualify.emulated(where["project"], environment, profiles, {"deep": deep})
+    if profiles:
+        raise UsageFailure("--profile is for --emulate", next="Name robots by --limit.")
     from ot2deploy.verify import VerifyRequest, verify
 
     with options.visiting(**where) as fleet:
