@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -40,7 +41,8 @@ PyMODINIT_FUNC PyInit_fast(void) { return PyModule_Create(&module); }
 def make_sdist(directory: Path, files: dict[str, str]) -> Source:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "tiny-1.0.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
+    # The same files, the same bytes: a source's sha256 stands in the wheel.
+    with gzip.GzipFile(path, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
         for name, text in files.items():
             info = tarfile.TarInfo(f"tiny-1.0/{name}")
             info.size = len(text.encode())
