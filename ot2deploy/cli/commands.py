@@ -36,7 +36,7 @@ MORE = {
     "robot": "The robots of the inventory: list, show, add, trust.",
     "env": "The environments that can be pushed: list, show.",
     "lock": "Resolve a target into its lock, or say that the lock is good.",
-    "wheel": "Wheels for robots: build, missing, audit.",
+    "wheel": "Wheels for robots: build, missing, audit, show, qualify.",
     "recipe": "How projects are built: list, check.",
     "toolchain": "What wheels are built with: show, prepare.",
     "store": "Wheels that this machine keeps: path, verify.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ot2deploy.cli import options, wheel_build, wheel_missing
+from ot2deploy.cli import options, qualify, wheel_build, wheel_missing, wheel_show
 from ot2deploy.cli.result import Lines, Shown, lines, table
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ class Audits:
 
 @click.group("wheel")
 def command() -> None:
-    """Wheels for robots: build, missing, audit."""
+    """Wheels for robots: build, missing, audit, show, qualify."""
 
 
 command.add_command(wheel_build.command)
 command.add_command(wheel_missing.command)
+command.add_command(wheel_show.command)
+command.add_command(qualify.command)
 
 
 @command.command("audit")
