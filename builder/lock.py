@@ -32,12 +32,15 @@ class Compiler(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class LockedFile:
-    """A file of a locked package: where it is, what it must hash to, its size in bytes where the index says it."""
+    """A file of a locked package: where it is, what it must hash to, and where the index says it, its size in bytes and
+    the day of its upload (YYYY-MM-DD).
+    """
 
     filename: str
     url: str
     sha256: str
     size: int | None = None
+    uploaded: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +208,8 @@ def _file(entry: Any, name: str, origin: str) -> LockedFile:
     if sha256 is None:
         raise BuildFailure(f"{name} is locked without a sha256", why="Its index gives other hashes or none.")
     filename = getattr(entry, "name", None) or unquote(urlsplit(url).path.rpartition("/")[2])
-    return LockedFile(filename=filename, url=url, sha256=sha256, size=entry.size)
+    uploaded = entry.upload_time.date().isoformat() if entry.upload_time else None
+    return LockedFile(filename=filename, url=url, sha256=sha256, size=entry.size, uploaded=uploaded)
 
 
 def _listing(url: str) -> list[list[object]]:

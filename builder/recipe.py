@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, canonicalize_version
 
 from builder import recipe_file
@@ -18,6 +19,7 @@ from builder.profile import Profile
 from builder.source import Source
 
 DEFAULT = "default"  # the directory that holds for all versions without one of their own
+LIMITS = ("==", "===", "~=", "<", "<=")
 IGNORED = frozenset({"__pycache__", ".DS_Store", "known-failures.yaml"})  # none of them changes a wheel
 
 
@@ -52,6 +54,17 @@ class Recipe:
     revision: int = 0
     reason: str = ""
     refusal: Refusal | None = None
+
+    @property
+    def open_dependencies(self) -> tuple[str, ...]:
+        """The build dependencies that any future version fulfils: neither they nor the constraints set a limit."""
+        limited = {
+            canonicalize_name(one.name)
+            for one in map(Requirement, (*self.build_dependencies, *self.constraints))
+            if one.url or any(part.operator in LIMITS for part in one.specifier)
+        }
+        named = {canonicalize_name(Requirement(text).name): text for text in self.build_dependencies}
+        return tuple(text for name, text in named.items() if name not in limited)
 
     def for_profile(self, profile: Profile) -> Recipe:
         """The recipe as it holds for one profile: what it says of that profile is added, of others dropped."""

@@ -81,6 +81,16 @@ class Job:
         return found and found.for_profile(self.profile)
 
     @cached_property
+    def build_as_of(self) -> str | None:
+        """The day after which no build requirement was uploaded: the recipe's, else that of the release where the
+        recipe leaves the versions of build dependencies open (what is younger is not what it was written for), else
+        the lock's.
+        """
+        recipe, sdist = self.recipe, self.wanted.sdist
+        released = sdist.uploaded if sdist and recipe and recipe.open_dependencies else None
+        return (recipe and recipe.as_of) or released or self.as_of
+
+    @cached_property
     def key(self) -> str:
         """Digest of everything that decides which wheel is taken."""
         sdist = self.wanted.sdist

@@ -74,13 +74,16 @@ def built(job: Job) -> Blob | None:
     if known and (made_before := engine.store.blob(known)):  # for other offers or options, and the same wheel
         return made_before if accepted(job, made_before, expect_native=job.wanted.native) else None
     source = chosen.get()
+    if job.recipe and job.build_as_of not in (job.as_of, job.recipe.as_of):
+        opened = ", ".join(job.recipe.open_dependencies)
+        job.tell(f"its recipe leaves {opened} open: as of {job.build_as_of}, the day of the release", level="info")
     request = BuildRequest(
         name=job.wanted.name,
         version=job.wanted.version,
         source=source,
         profile=job.profile,
         recipe=job.recipe,
-        as_of=(job.recipe and job.recipe.as_of) or job.as_of,
+        as_of=job.build_as_of,
         expects_native=job.wanted.native or None,
         headers_of=_headers_of(job),
     )
@@ -107,7 +110,7 @@ def _headers_of(job: Job) -> tuple[WheelFile, ...]:
         return ()
     limits = {canonicalize_name(one.name): one for one in map(Requirement, recipe.constraints)}
     wanted = [str(limits.get(canonicalize_name(name), name)) for name in recipe.headers_of]
-    return tuple(WheelFile.open(job.other(name, recipe.as_of or job.as_of).path) for name in wanted)
+    return tuple(WheelFile.open(job.other(name, job.build_as_of).path) for name in wanted)
 
 
 def _build_key(job: Job, source: str) -> str:

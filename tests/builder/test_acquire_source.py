@@ -8,6 +8,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -254,6 +255,26 @@ def test_a_real_debian_source(shared_cache: Path, tmp_path: Path) -> None:
     with pytest.raises(HashFailure, match="sha256 mismatch") as raised:
         apt.upstream_archive("markupsafe", "2.1.2-1", "0" * 64, tmp_path)
     assert "markupsafe_2.1.2.orig.tar.gz" in raised.value.why
+
+
+@pytest.mark.parametrize(
+    ("recipe", "as_of"),
+    [
+        ({"build_dependencies": ("numpy", "Cython")}, "2022-09-19"),
+        ({"build_dependencies": ("numpy", "Cython"), "as_of": "2023-01-01"}, "2023-01-01"),
+        ({"build_dependencies": ("numpy<2", "Cython"), "constraints": ("cython==3.0.1",)}, "2026-01-01"),
+        ({}, "2026-01-01"),
+    ],
+)
+def test_build_dependencies_that_a_recipe_leaves_open_are_of_the_day_of_the_release(
+    tmp_path: Path, public: Path, recipe: dict[str, Any], as_of: str
+) -> None:
+    sdist = replace(served(tarred(public / "demo-1.0.tar.gz")), uploaded="2022-09-19")
+    lab = Lab(tmp_path, **recipe)
+    acquire(wanted(sdist), OT2, lab.engine(), as_of="2026-01-01", report=lab.told)
+    assert lab.tools.requests[0].as_of == as_of
+    told = "demo 1.0: its recipe leaves numpy, Cython open: as of 2022-09-19, the day of the release"
+    assert (told in lab.told.messages) is (as_of == "2022-09-19")
 
 
 def test_a_project_that_cannot_be_had_is_answered_with_the_reason(tmp_path: Path, public: Path) -> None:
