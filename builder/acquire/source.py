@@ -83,16 +83,16 @@ def _sdist(job: Job, own: Named | None) -> Chosen | None:
         reason = "pin it with: ot2deploy recipe pin" if own else "the lock has none"
         job.pass_over(str(own or "source distribution"), [reason])
         return None
-    if own and not isinstance(own, IndexSdist):
-        why = f"the recipe gives no sha256 for the {own}"
-        job.pass_over(str(own), ["its recipe gives no sha256 for it; built from the index's sdist"])
-    elif own and own.sha256 not in (None, sdist.sha256):
+    if isinstance(own, IndexSdist) and own.sha256 not in (None, sdist.sha256):
         raise HashFailure(
             f"sha256 mismatch for {sdist.filename}",
             subject=job.subject,
             why=f"The recipe expected {own.sha256}, the lock got {sdist.sha256}.",
             next="Look whether the release was replaced, then pin the recipe anew: ot2deploy recipe pin",
         )
+    if own and not isinstance(own, IndexSdist):
+        why = f"the recipe gives no sha256 for the {own}"
+        job.pass_over(str(own), ["its recipe gives no sha256 for it; built from the index's sdist"])
     return Chosen(
         kind=IndexSdist.kind,
         url=public(sdist.url),

@@ -66,6 +66,9 @@ def build_wheel(
         if recipe := request.recipe:
             patches.apply(tree, [recipe.directory / patch for patch in recipe.patches])
         backend = read_backend(tree)
+        if recipe and recipe.setup_py_commands and not (tree / "setup.py").exists():
+            message = f"there is no setup.py: its back end {backend.module} is run instead of the recipe's commands"
+            report(Event(subject=_subject(request), stage="build", message=message, level="info"))
         interpreter = find_interpreter(request.profile.python)
         toolchain = _toolchain(request, uses_rust(tree, backend), options, work)
         if has_extension_sources(tree):  # for pure Python 100 s of CPU would be in vain
