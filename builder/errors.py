@@ -8,6 +8,7 @@
     |   +-- NetworkFailure        a download or an index failed
     |   +-- AuditFailure          a wheel was read and refused
     |   +-- DiskFailure           a file of ours could not be written
+    |   +-- DockerFailure         Docker is not there, or refused something
     +-- (ot2deploy.errors adds the robot branch)
 
 Every leaf has a stable `code`; a message has three parts: what happened, likely why, what to run next.
@@ -139,6 +140,12 @@ class DiskFailure(BuildFailure):
     """A file could not be written or read: the disk is full, or access to it is denied."""
 
     code = "disk"
+
+
+class DockerFailure(BuildFailure):
+    """Docker is not there, or it refused something."""
+
+    code = "docker"
 
 
 class MissingExtra(UsageFailure):

@@ -211,9 +211,9 @@ def _rust() -> str:
 
 
 def _docker() -> str:
-    from ot2deploy.sim import engine
+    from builder import docker_engine
 
-    service = engine.connect().service()
+    service = docker_engine.connect().service()
     return f"{service.version} on {service.system}"
 
 

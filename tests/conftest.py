@@ -181,11 +181,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @functools.cache
 def _missing(*, arm: bool) -> str:
     """Why container tests cannot run here; empty when they can."""
+    from builder import docker_engine
     from builder.errors import Failure
-    from ot2deploy.sim import engine, host
+    from ot2deploy.sim import host
 
     try:
-        engine.connect()
+        docker_engine.connect()
     except Failure as failure:
         return failure.what
     if arm and not host.emulation_registered() and (not host.is_root() or host.missing(host.FOR_ARM)):

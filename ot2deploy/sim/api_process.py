@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import files
-from ot2deploy.sim import api_server, engine, lab
+from builder import docker_engine, files
+from ot2deploy.sim import api_server, lab
 from ot2deploy.sim.api import Api, Server
 from ot2deploy.sim.state import Place
 
@@ -52,11 +52,11 @@ class Desk:
         """See api.Machine; an embedded robot has one key, and it stays."""
         if not self.container:
             return None
-        return engine.connect().execute(self.container, ["cat", KEYS])[1]
+        return docker_engine.connect().execute(self.container, ["cat", KEYS])[1]
 
     def write_keys(self, text: str) -> None:
         """See api.Machine."""
-        engine.connect().execute(self.container, ["sh", "-c", f'umask 077; printf %s "$1" > {KEYS}', "sh", text])
+        docker_engine.connect().execute(self.container, ["sh", "-c", f'umask 077; printf %s "$1" > {KEYS}', "sh", text])
 
 
 def main(directory: Path) -> None:

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from builder.docker_engine import LABEL, Container, Engine, Mount
+from builder.errors import DockerFailure
 from builder.events import Event, Report
-from ot2deploy.sim.engine import LABEL, Container, Engine, Mount
-from ot2deploy.sim.failures import DockerFailure, SimFailure
+from ot2deploy.sim.failures import SimFailure
 from ot2deploy.sim.image import Image
 from ot2deploy.sim.state import SimRobot
 

@@ -6,8 +6,9 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from builder import docker_engine
 from builder.errors import Failure
-from ot2deploy.sim import engine, host
+from ot2deploy.sim import host
 
 Kind = Literal["arm", "amd64", "embedded"]
 KINDS: tuple[Kind, ...] = ("arm", "amd64", "embedded")
@@ -71,7 +72,7 @@ def facts() -> HostFacts:
     """Asks the host."""
     version = why = machine = system = ""
     try:
-        service = engine.connect().service()
+        service = docker_engine.connect().service()
         version, machine, system = service.version, service.machine, service.system
     except Failure as error:
         why = error.what

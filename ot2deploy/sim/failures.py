@@ -2,7 +2,6 @@
 
 builder.errors.Failure
 +-- SimFailure                  a simulated robot could not be made, started or ended (exit 1)
-|   +-- DockerFailure           Docker is not there, or refused something
 |   +-- ImageFailure            the robot image cannot be made here
 |   +-- EmulationFailure        this host does not run ARM programs
 +-- UsageFailure
@@ -19,12 +18,6 @@ class SimFailure(Failure):
     """A simulated robot could not be made, started or ended."""
 
     code = "sim"
-
-
-class DockerFailure(SimFailure):
-    """Docker is not there, or it refused something."""
-
-    code = "sim-docker"
 
 
 class ImageFailure(SimFailure):

@@ -15,14 +15,14 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-from builder import files, places, uv
-from builder.errors import ToolFailure
+from builder import files, image_archive, places, uv
+from builder.docker_engine import IMAGE_LABEL, LABEL, Engine
+from builder.errors import DockerFailure, ToolFailure
 from builder.events import Event, Report
+from builder.image_archive import Platform
 from builder.run import environment, run
-from ot2deploy.sim import host, image_archive, tree
-from ot2deploy.sim.engine import IMAGE_LABEL, LABEL, Engine
-from ot2deploy.sim.failures import DockerFailure, ImageFailure
-from ot2deploy.sim.image_archive import Platform
+from ot2deploy.sim import host, tree
+from ot2deploy.sim.failures import ImageFailure
 
 DATA = Path(__file__).parent
 INPUTS = ("applets.txt", "masked-units.txt", "packages.txt", "programs.txt", "python.txt", "tree.py", "robot")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from builder import uv
-from builder.errors import MissingExtra
+from builder import docker_engine, uv
+from builder.errors import DockerFailure, MissingExtra
 from builder.events import Event, Report
-from ot2deploy.sim import container, detect, embedded, engine, host, image
+from ot2deploy.sim import container, detect, embedded, host, image
 from ot2deploy.sim.detect import Kind
 from ot2deploy.sim.failures import EmulationFailure, SimFailure
 from ot2deploy.sim.state import Place, SimRobot
@@ -46,7 +46,7 @@ def start(names: Sequence[str], wanted: Request, at: Place, report: Report) -> t
     report(Event(subject="sim", stage="kind", message=f"{decision.kind} robots: {decision.why}", level="info"))
     try:
         return _STARTERS[decision.kind](names, wanted, at, decision.why, report)
-    except SimFailure as error:
+    except (SimFailure, DockerFailure) as error:
         if decision.kind == "embedded":
             raise
         why = f"ARM robots cannot be had here: {error}"
@@ -57,7 +57,7 @@ def start(names: Sequence[str], wanted: Request, at: Place, report: Report) -> t
 def _containers(
     kind: Kind, names: Sequence[str], wanted: Request, at: Place, why: str, report: Report
 ) -> tuple[Started, tuple[SimRobot, ...]]:
-    docker = engine.connect()
+    docker = docker_engine.connect()
     machine = docker.service()
     if kind == "arm" and machine.machine == "x86_64" and detect.DESKTOP not in machine.system:
         host.register_emulation(report)
@@ -72,10 +72,10 @@ def _containers(
     return Started(why=why, image=made.tag, image_seconds=made.seconds), robots
 
 
-def _prove_emulation(made: image.Image, docker: engine.Engine) -> None:
+def _prove_emulation(made: image.Image, docker: docker_engine.Engine) -> None:
     try:
         machine = image.probe(made, docker, container.variables("arm"))
-    except SimFailure as error:
+    except (SimFailure, DockerFailure) as error:
         raise EmulationFailure("this host does not run ARM programs", details=(str(error), *error.details)) from error
     if machine != "armv7l":  # 64-bit ARM machines run 32-bit programs, but say aarch64
         raise EmulationFailure(f"this host runs ARM programs as {machine}")
@@ -136,7 +136,7 @@ def _key(at: Place) -> str:
 def again(robot: SimRobot, at: Place) -> SimRobot:
     """Ends a robot like pulling its plug and starts it again: what is on /var stays, and so do port and keys."""
     if robot.container:
-        container.restart(robot, engine.connect())
+        container.restart(robot, docker_engine.connect())
         return robot
     embedded.stop(robot.pid)
     running = embedded.start(Path(robot.directory), embedded.public_line(at.key), robot.port, name=robot.name)
@@ -146,7 +146,7 @@ def again(robot: SimRobot, at: Place) -> SimRobot:
 def state_of(robot: SimRobot) -> str:
     """`running`, or what else: Docker's word, `missing` for a container that somebody removed, `stopped`."""
     if robot.container:
-        return engine.connect().state(robot.container)
+        return docker_engine.connect().state(robot.container)
     return "running" if embedded.serving(robot.pid) else "stopped"
 
 

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from builder import docker_engine
 from builder.errors import Failure
 from builder.events import Event, Report, silent
 from ot2deploy.project import Project
-from ot2deploy.sim import api_server, container, embedded, engine, host, image, kinds, labfile
+from ot2deploy.sim import api_server, container, embedded, host, image, kinds, labfile
 from ot2deploy.sim.failures import SimFailure
 from ot2deploy.sim.kinds import Request
 from ot2deploy.sim.results import Shown, SimResult
@@ -151,9 +152,9 @@ def _remove(at: Place) -> None:
     at.remove()
 
 
-def _docker_if_there() -> engine.Engine | None:
+def _docker_if_there() -> docker_engine.Engine | None:
     try:
-        return engine.connect()
+        return docker_engine.connect()
     except Failure:
         return None
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 import requests
 
+from builder import docker_engine
 from ot2deploy.errors import AuthRefused, CommandFailure, ConnectionFailure, ConnectionLost
-from ot2deploy.sim import api_server, container, engine, lab
+from ot2deploy.sim import api_server, container, lab
 from ot2deploy.sim.failures import SimFailure
 from ot2deploy.sim.lab import Request
 from ot2deploy.transport.ssh import connect
@@ -141,7 +142,7 @@ def test_systemd_runs_as_pid_1(own_lab, opened, kind):
 
 @pytest.mark.docker
 def test_down_leaves_nothing_of_ours(own_lab):
-    docker = engine.connect()
+    docker = docker_engine.connect()
     project = lab.place(own_lab).project
     lab.up(own_lab, Request(count=2, kind="amd64"))
     kinds = sorted(left.split()[0] for left in docker.leftovers(project))
@@ -166,7 +167,7 @@ def test_a_failed_start_leaves_nothing(own_lab, monkeypatch):
     monkeypatch.setattr(container, "HOST_KEY", "/nosuch")
     with pytest.raises(SimFailure, match="host key"):
         lab.up(own_lab, Request(count=1, kind="amd64"))
-    assert engine.connect().leftovers(lab.place(own_lab).project) == ()
+    assert docker_engine.connect().leftovers(lab.place(own_lab).project) == ()
     assert [path.name for path in own_lab.root.iterdir()] == ["environments"]
 
 

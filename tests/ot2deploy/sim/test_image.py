@@ -9,7 +9,8 @@ import tarfile
 
 import pytest
 
-from ot2deploy.sim import image, image_archive, tree
+from builder import image_archive
+from ot2deploy.sim import image, tree
 from ot2deploy.sim.image import DATA, Recipe
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.errors import MissingExtra
-from ot2deploy.sim.failures import DockerFailure
+from builder.errors import DockerFailure, MissingExtra
 
 if TYPE_CHECKING:
     import docker
 
-# Everything of ours carries this label; its value is the project's id.
+# Everything of a lab carries this label; its value is the project's id.
 LABEL = "ot2deploy.sim"
 IMAGE_LABEL = "ot2deploy.sim.image"
 TIMEOUT = 120  # seconds, for one answer of the Docker service
@@ -295,7 +294,7 @@ def _translated(subject: str) -> Iterator[None]:
         raise DockerFailure(
             f"cannot use Docker: {_reason(error)}",
             why="The Docker service does not run here, or this user may not use it.",
-            next="Start it (and be in the group docker), or run: ot2deploy sim up --kind embedded",
+            next="Start it, and be in the group docker. Without it: ot2deploy sim up --kind embedded; --toolchain zig",
         ) from error
 
 
