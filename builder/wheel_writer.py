@@ -6,7 +6,6 @@ import base64
 import csv
 import hashlib
 import io
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from pathlib import Path
 from builder.errors import AuditFailure
 from builder.files import replacing
 from builder.wheel import SIGNATURES, WheelFile
+from builder.zip_writer import ZipWriter
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 EXECUTABLE = 0o111
 
 
@@ -35,13 +34,15 @@ def write_wheel(destination: Path, dist_info: str, entries: Iterable[Entry]) -> 
     """
     rows: list[tuple[str, str, str]] = []
     record = f"{dist_info}/RECORD"
-    with replacing(destination) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with replacing(destination) as temporary, temporary.open("wb") as file:
+        archive = ZipWriter(file)
         for entry in entries:
-            _add(archive, entry)
+            archive.add(entry.name, entry.data, mode=entry.mode)
             rows.append((entry.name, record_hash(entry.data), str(len(entry.data))))
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([*rows, (record, "", "")])
-        _add(archive, Entry(name=record, data=text.getvalue().encode()))
+        archive.add(record, text.getvalue().encode())
+        archive.finish()
     return destination
 
 
@@ -107,11 +108,3 @@ def _wheel_headers(data: bytes, filename: str) -> bytes:
         for abi in abis.split("."):
             lines += [f"Tag: {python}-{abi}-{platform}" for platform in platforms.split(".")]
     return ("\n".join(lines) + "\n").encode()
-
-
-def _add(archive: zipfile.ZipFile, entry: Entry) -> None:
-    info = zipfile.ZipInfo(entry.name, EPOCH)
-    info.create_system = 3  # Unix, whatever the host: else the modes would not count
-    info.external_attr = (0o100000 | entry.mode) << 16
-    info.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(info, entry.data)
