@@ -137,7 +137,7 @@ def build_package(
     constraints: Sequence[str] = (),
     as_of: str | None = None,
     libraries: Sequence[str] = (),
-    headers_of: Sequence[str] = (),
+    headers_of: Sequence[str] | None = None,
     native: Sequence[str] | None = None,
     cflags: Sequence[str] = (),
     ldflags: Sequence[str] = (),
@@ -156,7 +156,8 @@ def build_package(
 
     `constraints` hold for build requirements, `as_of` (YYYY-MM-DD) hides those uploaded later. `libraries` are static
     ones of the target (`ot2deploy toolchain show` lists them). `headers_of` are projects whose wheel for the target is
-    made first, its C headers standing before the host's. `native` are globs of shared objects that the wheel must hold,
+    made first, its C headers standing before the host's; numpy is one where it is a build dependency and none is
+    named. `native` are globs of shared objects that the wheel must hold,
     () for a pure wheel. `cflags` and `ldflags` reach the C and C++ compiler last but for our own. `env` and
     `config_settings` go to the back end. `profiles` gives, by profile, more of all these lists and tables. `patches`
     are files beside the recipe, applied in order. `checks` (as in a manifest) are run on the target where an

@@ -29,7 +29,7 @@ class Recipe:
 
     `version` is None for facts that hold for all versions. `native` are globs of shared objects that the wheel must
     hold; () says that it is pure, None that the recipe does not say. `patches` are files in `directory`. `profiles` is
-    what `for_profile` adds. With a `refusal` nothing is built.
+    what `for_profile` adds. With a `refusal` nothing is built. `others` are further projects that the file builds.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Recipe:
     revision: int = 0
     reason: str = ""
     refusal: Refusal | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def open_dependencies(self) -> tuple[str, ...]:
@@ -102,7 +103,11 @@ def versions(name: str, directory: Path) -> Iterator[tuple[str | None, Path]]:
 def load(directory: Path) -> Recipe:
     """The recipe in a directory `<name>/<version>`. Raises ConfigFailure with file and line."""
     file = directory / "build.py"
-    call = of_project(directory.parent.name, recipe_file.calls(file), file)
+    calls = recipe_file.calls(file)
+    call = _of_project(directory.parent.name, calls, file)
+    values = recipe_file.values(call, file)
+    if values.get("headers_of", ()) is None:
+        values["headers_of"] = _headers(values["build_dependencies"])
     return Recipe(
         name=directory.parent.name,
         version=None if directory.name == DEFAULT else directory.name,
@@ -110,13 +115,14 @@ def load(directory: Path) -> Recipe:
         digest=_digest(directory),
         source=call.source,
         refusal=call.refusal,
-        **recipe_file.values(call, file),
+        others=tuple(_name(other) for other in calls if other is not call),
+        **values,
     )
 
 
-def of_project(name: str, calls: list[Call], file: Path) -> Call:
-    """The one call, or of several the one whose source has the project's name. Raises ConfigFailure."""
-    own = [call for call in calls if canonicalize_name(getattr(call.source, "name", "")) == canonicalize_name(name)]
+def _of_project(name: str, calls: list[Call], file: Path) -> Call:
+    """The one call, or of several the one whose source has the project's name."""
+    own = [call for call in calls if canonicalize_name(_name(call)) == canonicalize_name(name)]
     chosen = calls if len(calls) == 1 else own
     if len(chosen) != 1:
         raise ConfigFailure(
@@ -124,6 +130,15 @@ def of_project(name: str, calls: list[Call], file: Path) -> Call:
             next="Give each project a directory of its own.",
         )
     return chosen[0]
+
+
+def _headers(build_dependencies: tuple[str, ...]) -> tuple[str, ...]:
+    """Whose headers count where the recipe does not say: who builds with numpy most likely compiles against it."""
+    return tuple(text for text in build_dependencies if canonicalize_name(Requirement(text).name) == "numpy")
+
+
+def _name(call: Call) -> str:
+    return getattr(call.source, "name", "") or "an unnamed project"
 
 
 def _digest(directory: Path) -> str:

@@ -112,7 +112,7 @@ class _Reader:
         return {key: readers[key](key, value, where or key) for key, value in given.items()}
 
     def _texts(self, name: str, value: Any, where: str) -> tuple[str, ...] | None:
-        if name == "native" and value is None:
+        if name in ("native", "headers_of") and value is None:
             return None
         # A single text would be taken for a list of its letters.
         listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
