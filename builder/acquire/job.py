@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from builder.audited import audited
 from builder.engine import Engine
 from builder.errors import BuildFailure, OfflineFailure
 from builder.events import Event, Report
@@ -133,16 +134,7 @@ class Job:
 
     def audit(self, blob: Blob, *, expect_native: bool = False) -> Audit:
         """The audit of a wheel for the profile, from the store when it was made before."""
-        from builder.audit import Audit
-
-        store, tools = self.engine.store, self.engine.tools
-        key = digest_of([blob.sha256, self.profile.key, tools.versions, expect_native])
-        known = store.answer("audit", key)
-        if known and (found := Audit.from_dict(known)):
-            return found
-        found = tools.audit(blob.path, self.profile, expect_native=expect_native)
-        store.keep_answer("audit", key, found.as_dict())
-        return found
+        return audited(blob, self.profile, self.engine, expect_native=expect_native)
 
     def failure(self) -> BuildFailure:
         """What to say when nothing was left to try."""
