@@ -18,11 +18,11 @@ ASIDE = frozenset({"bench", "benches", "example", "examples", "fuzz", "test", "t
 
 
 def fetch_crates(
-    tree: Path, targets: tuple[str, ...], *, variables: Mapping[str, str], log: Path, timeout: float, offline: bool
+    tree: Path, *, variables: Mapping[str, str], log: Path, timeout: float, offline: bool
 ) -> tuple[Path, ...]:
-    """Fetches what the crates of a tree need on these targets; gives the manifests that have no Cargo.lock.
+    """Fetches what the crates of a tree need; gives the manifests that have no Cargo.lock.
 
-    Where there is a lock it is held to. Raises OfflineFailure with what is missing, NetworkFailure, BuildFailure for a
+    Where there is a lock it is held to. For every platform: setuptools-rust asks cargo about all of them. Raises OfflineFailure with what is missing, NetworkFailure, BuildFailure for a
     lock that does not match its manifest.
     """
     found = manifests(tree)
@@ -30,7 +30,6 @@ def fetch_crates(
     for manifest in found:
         modes = ["--offline"] * offline + ["--locked"] * (manifest not in unlocked)
         argv = ["cargo", "fetch", "--manifest-path", manifest, *modes]
-        argv += [word for target in targets for word in ("--target", target)]
         try:
             run(argv, cwd=manifest.parent, env=environment(variables), log=log, timeout=timeout)
         except ToolFailure as error:

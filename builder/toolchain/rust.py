@@ -76,10 +76,8 @@ class Rust:
         return variables
 
     def fetch(self, tree: Path, *, log: Path, timeout: float, offline: bool) -> tuple[Path, ...]:
-        """Fetches the crates of a tree, also those that run on the host; see `crates.fetch_crates`."""
-        targets = tuple(dict.fromkeys((self.target, self.host)))
-        variables = self._cargo_variables()
-        return fetch_crates(tree, targets, variables=variables, log=log, timeout=timeout, offline=offline)
+        """Fetches the crates of a tree; see `crates.fetch_crates`."""
+        return fetch_crates(tree, variables=self._cargo_variables(), log=log, timeout=timeout, offline=offline)
 
     def _cargo_variables(self) -> dict[str, str]:
         """What every call of cargo reads: a toolchain file of the sources must not choose another compiler."""
