@@ -22,8 +22,8 @@ def fetch_crates(
 ) -> tuple[Path, ...]:
     """Fetches what the crates of a tree need; gives the manifests that have no Cargo.lock.
 
-    Where there is a lock it is held to. For every platform: setuptools-rust asks cargo about all of them. Raises OfflineFailure with what is missing, NetworkFailure, BuildFailure for a
-    lock that does not match its manifest.
+    Where there is a lock it is held to. For every platform: setuptools-rust asks cargo about all of them. Raises
+    OfflineFailure with what is missing, NetworkFailure, BuildFailure for a lock that does not match its manifest.
     """
     found = manifests(tree)
     unlocked = tuple(manifest for manifest in found if not manifest.with_name("Cargo.lock").exists())
