@@ -29,7 +29,8 @@ class Recipe:
 
     `version` is None for facts that hold for all versions. `native` are globs of shared objects that the wheel must
     hold; () says that it is pure, None that the recipe does not say. `patches` are files in `directory`. `profiles` is
-    what `for_profile` adds. With a `refusal` nothing is built. `others` are further projects that the file builds.
+    what `for_profile` adds. With a `refusal` nothing is built. `others` are further projects that the file builds,
+    `line` is where the call of this one stands.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Recipe:
     reason: str = ""
     refusal: Refusal | None = None
     others: tuple[str, ...] = ()
+    line: int = 1
 
     @property
     def open_dependencies(self) -> tuple[str, ...]:
@@ -116,6 +118,7 @@ def load(directory: Path) -> Recipe:
         source=call.source,
         refusal=call.refusal,
         others=tuple(_name(other) for other in calls if other is not call),
+        line=call.line,
         **values,
     )
 

@@ -29,7 +29,7 @@ def _advice(recipe: Recipe) -> Iterator[str]:
         )
     if recipe.setup_py_commands:
         yield (
-            f"the commands are run if the source has a setup.py; else its own back end is (PEP 517), as it is "
+            "the commands are run if the source has a setup.py; else its own back end is (PEP 517), as it is "
             "without setup_py_commands"
         )
     if recipe.open_dependencies and not recipe.as_of:

@@ -9,7 +9,7 @@ from typing import Any
 
 from builder.unpack import BadSource
 
-COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".rs")
+COMPILED = {".c": "C", ".cc": "C++", ".cpp": "C++", ".cxx": "C++", ".pyx": "Cython", ".rs": "Rust"}
 BUILD_FILES = ("setup.py", "meson.build", "CMakeLists.txt", "Cargo.toml")
 # Sources here are not the extension's: fixtures, examples, generators.
 ASIDE = frozenset(
@@ -57,13 +57,17 @@ def read_backend(tree: Path) -> Backend:
 
 def has_extension_sources(tree: Path) -> bool:
     """Whether the tree looks as if its wheel held a shared object: compiled sources and a file that builds them."""
-    if not any((tree / name).exists() for name in BUILD_FILES):
-        return False
-    return any(
-        path.suffix in COMPILED and not ASIDE.intersection(path.relative_to(tree).parts[:-1])
+    return any((tree / name).exists() for name in BUILD_FILES) and bool(languages(tree))
+
+
+def languages(tree: Path) -> tuple[str, ...]:
+    """The compiled languages of a tree's own sources, sorted."""
+    found = {
+        COMPILED[path.suffix]
         for path in tree.rglob("*")
-        if path.is_file()
-    )
+        if path.suffix in COMPILED and path.is_file() and not ASIDE.intersection(path.relative_to(tree).parts[:-1])
+    }
+    return tuple(sorted(found))
 
 
 def uses_rust(tree: Path, backend: Backend) -> bool:

@@ -79,8 +79,8 @@ def fetch(packages: Sequence[str], machine: str, *, offline: bool = False) -> li
         return _download(packages, root, ARCHITECTURES[machine])
 
 
-def upstream_archive(package: str, version: str, sha256: str, into: Path) -> Path:
-    """Downloads a source package's files and gives the upstream archive with this sha256.
+def upstream_archive(package: str, version: str, sha256: str | None, into: Path) -> Path:
+    """Downloads a source package's upstream archives into `into`: the one with this sha256, or the only one.
 
     Raises NoApt where the host has no apt or its sources lack the package, HashFailure.
     """
@@ -94,6 +94,8 @@ def upstream_archive(package: str, version: str, sha256: str, into: Path) -> Pat
         env = _prepare(root, ARCHITECTURES["x86_64"], _source_lists(root))
         _get(f"{package}={version}", into, env, ["source", "--download-only", "--only-source", "--tar-only"])
     found = {sha256_file(path): path for path in sorted(into.glob("*.tar.*"))}
+    if sha256 is None and len(found) == 1:
+        return next(iter(found.values()))
     if sha256 not in found:
         came = ", ".join(f"{digest} ({path.name})" for digest, path in found.items()) or "no archive"
         raise HashFailure(
@@ -110,6 +112,17 @@ def version(deb: Path) -> str:
 def depends(deb: Path) -> tuple[str, ...]:
     """Names of the packages that a package file depends on; of alternatives the first."""
     return tuple(clause.split()[0].partition(":")[0] for clause in _field(deb, "Depends").split(",") if clause.strip())
+
+
+def asking_archive(suite: str) -> tuple[str, ...]:
+    """The call that prints the archives of a suite (its code name) that a Debian gets its packages from."""
+    return ("apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {suite}", "Created-By: Packages")
+
+
+def archive(suite: str) -> str:
+    """The archive this host itself gets its packages from, where that has the suite; else empty."""
+    lines = run(asking_archive(suite), timeout=60, check=False).stdout.splitlines()
+    return lines[0] if lines else ""
 
 
 def _field(deb: Path, name: str) -> str:

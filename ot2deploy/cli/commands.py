@@ -37,7 +37,7 @@ MORE = {
     "env": "The environments that can be pushed: list, show.",
     "lock": "Resolve a target into its lock, or say that the lock is good.",
     "wheel": "Wheels for robots: build, missing, audit, show, qualify.",
-    "recipe": "How projects are built: list, check.",
+    "recipe": "How projects are built: list, check, new, pin.",
     "toolchain": "What wheels are built with: show, prepare.",
     "store": "Wheels that this machine keeps: path, verify.",
     "sim": "Simulated robots: plan, up, status, busy, idle, restart, down.",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ot2deploy.cli import options
+from ot2deploy.cli import options, recipe_edit
 from ot2deploy.cli.outcomes import failures
-from ot2deploy.cli.result import Answer, Shown, table
+from ot2deploy.cli.result import Answer, Part, Shown, lines, table
 
 if TYPE_CHECKING:
     from builder.errors import Failure
@@ -32,13 +32,17 @@ class Checked:
         return 2 if self.bad else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Names of the good ones, errors of the others."""
-        return {"good": [_told(recipe) for recipe in self.good], "errors": [failure.as_dict() for failure in self.bad]}
+        """What the good ones say, errors of the others."""
+        return {"good": [_whole(recipe) for recipe in self.good], "errors": [failure.as_dict() for failure in self.bad]}
 
 
 @click.group("recipe")
 def command() -> None:
-    """How projects are built: list, check."""
+    """How projects are built: list, check, new, pin."""
+
+
+command.add_command(recipe_edit.new)
+command.add_command(recipe_edit.pin)
 
 
 @command.command("list")
@@ -49,7 +53,7 @@ def list_recipes(project: Project) -> Shown:
     from builder import recipe
 
     found = [recipe.load(directory) for directory in _directories(project)]
-    rows = [(one.name, one.version or "any", one.reason) for one in found]
+    rows = [(one.name, one.version or "any", _why(one)) for one in found]
     return Shown(
         result=Answer(data={"recipes": [_told(one) for one in found]}),
         parts=(table(("project", "version", "reason"), rows),),
@@ -57,25 +61,26 @@ def list_recipes(project: Project) -> Shown:
 
 
 @command.command("check")
+@click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(path_type=Path, exists=True))
 @options.project
 @options.output
-def check(project: Project) -> Shown:
-    """Read every recipe and say what is wrong with it; nothing is built."""
+def check(files: tuple[Path, ...], project: Project) -> Shown:
+    """Read recipes and say what is wrong with them; nothing is built or fetched.
+
+    FILE is a build.py below NAME/VERSION, and all that it says is shown, with advice. Without it, every recipe is read.
+    """
     from builder import recipe
     from builder.errors import Failure
 
     good: list[Recipe] = []
     bad: list[Failure] = []
-    for directory in _directories(project):
+    for directory in _named(files) if files else _directories(project):
         try:
             good.append(recipe.load(directory))
         except Failure as failure:
             bad.append(failure)
-    rows = [(one.name, one.version or "any", "ok") for one in good]
-    return Shown(
-        result=Checked(good=tuple(good), bad=tuple(bad)),
-        parts=(table(("project", "version", "state"), rows), *failures(bad)),
-    )
+    parts = [part for one in good for part in _shown(one)] if files else [_table(good)]
+    return Shown(result=Checked(good=tuple(good), bad=tuple(bad)), parts=(*parts, *failures(bad)))
 
 
 def _directories(project: Project) -> Iterator[Path]:
@@ -84,11 +89,77 @@ def _directories(project: Project) -> Iterator[Path]:
             yield file.parent
 
 
+def _named(files: Iterable[Path]) -> Iterator[Path]:
+    for file in files:
+        yield file.absolute() if file.is_dir() else file.absolute().parent
+
+
+def _table(recipes: list[Recipe]) -> Part:
+    from builder.recipe_advice import advice
+
+    rows = [(one.name, one.version or "any", "ok", str(len(advice(one)) or "")) for one in recipes]
+    return table(("project", "version", "state", "advice"), rows, right=("advice",))
+
+
+def _shown(recipe: Recipe) -> Iterator[Part]:
+    """All that a recipe says, and the advice on it."""
+    from builder.recipe_advice import advice
+
+    yield lines(f"{recipe.name} {recipe.version or '(any version)'}", style="title")
+    yield table(("", ""), [(key, text) for key, value in _said(recipe).items() if (text := _text(value))])
+    if found := advice(recipe):
+        yield lines(*(f"advice: {text}" for text in found), style="warning")
+
+
+def _said(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says, by keyword; what it does not say is empty."""
+    source = recipe.source
+    return {
+        "source": str(source or "the index's source distribution"),
+        **{key: getattr(source, key, None) for key in ("org", "repo", "tag", "path", "sha256")},
+        "locations": list(getattr(source, "urls", ())),
+        "setup_py_commands": list(recipe.setup_py_commands),
+        "build_dependencies": list(recipe.build_dependencies),
+        "constraints": list(recipe.constraints),
+        "as_of": recipe.as_of,
+        "libraries": list(recipe.libraries),
+        "headers_of": list(recipe.headers_of),
+        "native": None if recipe.native is None else list(recipe.native),
+        "cflags": list(recipe.cflags),
+        "ldflags": list(recipe.ldflags),
+        "env": dict(recipe.env),
+        "config_settings": dict(recipe.config_settings),
+        "profiles": sorted(recipe.profiles),
+        "patches": list(recipe.patches),
+        "checks": [one.name for one in recipe.checks],
+        "revision": recipe.revision,
+        "refused": recipe.refusal and recipe.refusal.reason,
+        "instead": recipe.refusal and recipe.refusal.instead,
+        "reason": recipe.reason,
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={text}" for name, text in value.items())
+    return " ".join(value) if isinstance(value, list) else str(value or "")
+
+
+def _whole(recipe: Recipe) -> dict[str, Any]:
+    from builder.recipe_advice import advice
+
+    return {**_told(recipe), **_said(recipe), "advice": list(advice(recipe))}
+
+
 def _told(recipe: Recipe) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "version": recipe.version,
-        "reason": recipe.reason,
+        "reason": _why(recipe),
         "directory": str(recipe.directory),
         "digest": recipe.digest,
     }
+
+
+def _why(recipe: Recipe) -> str:
+    return f"refused: {recipe.refusal.reason}" if recipe.refusal else recipe.reason
