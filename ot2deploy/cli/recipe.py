@@ -129,14 +129,19 @@ def _said(recipe: Recipe) -> dict[str, Any]:
         "ldflags": list(recipe.ldflags),
         "env": dict(recipe.env),
         "config_settings": dict(recipe.config_settings),
-        "profiles": sorted(recipe.profiles),
+        **{f"{name} {key}": _plain(value) for name, own in recipe.profiles.items() for key, value in own.items()},
         "patches": list(recipe.patches),
-        "checks": [one.name for one in recipe.checks],
+        "checks": _plain(recipe.checks),
         "revision": recipe.revision,
         "refused": recipe.refusal and recipe.refusal.reason,
         "instead": recipe.refusal and recipe.refusal.instead,
         "reason": recipe.reason,
     }
+
+
+def _plain(value: Any) -> Any:
+    """A list or table of a recipe as JSON has it; of checks their names."""
+    return dict(value) if isinstance(value, dict) else [getattr(one, "name", one) for one in value]
 
 
 def _text(value: Any) -> str:
