@@ -1,4 +1,4 @@
-"""What labs install, obtained for each profile: writes docs/coverage.md, from runs only; may be stopped and continued."""
+"""What labs install, obtained for each profile: docs/coverage.md, made of runs only, which may be interrupted."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from time import monotonic
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from builder.acquire import acquire_project
 from builder.build import expected_seconds
 from builder.engine import Engine, open_engine
 from builder.errors import Failure
 from builder.events import Event
-from builder.files import write_bytes, write_json
+from builder.files import locked, write_bytes, write_json
 from builder.places import cache_root
 from builder.profile import Profile, load
 from builder.wheel import WheelFile
@@ -168,11 +169,12 @@ def results() -> list[Result]:
 
 
 def keep(found: Result) -> None:
-    """Adds a result, in place of what is known of the same wheel and of other versions of it."""
+    """Adds a result, in place of what is known of the same package, version and profile."""
     same = found.name, found.version, found.profile
-    kept = [result for result in results() if (result.name, result.version, result.profile) != same]
-    ordered = sorted([*kept, found], key=lambda row: (row.name, row.version, PROFILES.index(row.profile)))
-    write_json(RESULTS, [asdict(result) for result in ordered])
+    with locked(cache_root() / "coverage.lock"):
+        kept = [result for result in results() if (result.name, result.version, result.profile) != same]
+        ordered = sorted([*kept, found], key=lambda row: (row.name, Version(row.version), PROFILES.index(row.profile)))
+        write_json(RESULTS, [asdict(result) for result in ordered])
 
 
 def write_page(entries: Iterable[Entry], as_of: str) -> None:

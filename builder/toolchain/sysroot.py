@@ -41,6 +41,7 @@ LIBRARIES = {
     "libffi": Library(package="libffi-dev", archives=("libffi.a",)),
     "libjpeg": Library(package="libjpeg62-turbo-dev", archives=("libjpeg.a",)),
     "libpng": Library(package="libpng-dev", archives=("libpng16.a",), needs=("zlib",)),
+    "libsodium": Library(package="libsodium-dev", archives=("libsodium.a",)),
     "libyaml": Library(package="libyaml-dev", archives=("libyaml.a",)),
     "openssl": Library(package="libssl-dev", archives=("libssl.a", "libcrypto.a")),
     "qhull": Library(package="libqhull-dev", archives=("libqhull_r.a",), called={"libqhull_r.a": "libqhullstatic_r.a"}),

@@ -47,7 +47,7 @@ def test_no_libraries_no_sysroot() -> None:
 def test_an_unknown_library_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigFailure, match="unknown library libfoo") as raised:
         prepare_sysroot(PROFILE, ("libffi", "libfoo"))
-    assert "libffi, libjpeg, libpng, libyaml, openssl" in raised.value.next
+    assert "libffi, libjpeg, libpng, libsodium, libyaml, openssl" in raised.value.next
 
 
 def test_a_host_without_packages_says_what_cannot_be_had(bare_host: None) -> None:

@@ -15,7 +15,7 @@ from builder.toolchain.zig import Zig, find_zig, target
 FRONT = ["cc", "-target", "arm-linux-gnueabihf.2.25", "-mcpu=cortex_a7", "-I/target/include"]
 LINK = ["-O2", "-s", "-Wl,--gc-sections"]
 MAP = "-ffile-prefix-map=/target/include=/python"
-BACK = ["-g0", "-fno-sanitize=undefined", "-Wno-date-time"]
+BACK = ["-g0", "-fno-sanitize=undefined", "-Wno-date-time", "-Wno-error=c++11-narrowing"]
 Call = Callable[..., list[str]]
 
 
@@ -87,7 +87,9 @@ def test_names(call: Call) -> None:
 
 def test_libraries_of_the_target_come_after_the_users_arguments(call: Call) -> None:
     words = call("ot2-cc", "-shared", "a.o", "-lffi", sysroot=Path("/sys root"))
-    assert words[words.index("-lffi") + 1 :] == ["-I/sys root/include", "-L/sys root/lib", MAP, *LINK, *BACK]
+    found = ["-I/sys root/include", "-L/sys root/lib"]
+    assert words[words.index("-lffi") + 1 :] == [*found, MAP, *LINK, "-Wl,-Bsymbolic", *BACK]
+    assert "-Wl,-Bsymbolic" not in call("ot2-cc", "-c", "a.c", sysroot=Path("/sys root"))
 
 
 def test_a_target_without_cpu_takes_its_baseline(call: Call) -> None:
