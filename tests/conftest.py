@@ -8,6 +8,7 @@ import io
 import ipaddress
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ TOOLCHAINS = {
     "RUSTUP_HOME": ".rustup",
     "UV_PYTHON_INSTALL_DIR": ".local/share/uv/python",
 }
-NETWORK_MARKS = ("network", "docker", "arm")
+NETWORK_MARKS = ("network", "docker", "arm", "emulated")
 NOWHERE = "http://127.0.0.1:9"  # the discard port: what asks a proxy for the network is refused at once
 
 
@@ -166,16 +167,31 @@ def _containers(item: pytest.Item) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Container tests skip aloud where Docker or ARM emulation is missing; required ones fail instead."""
-    if not _containers(item):
+    """Tests skip aloud where the Docker or ARM emulation they need is missing; required ones fail instead."""
+    if item.get_closest_marker("emulated"):
+        missing = _no_emulation()
+    elif not _containers(item):
         return
-    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.endswith("@containers"):
+    elif "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.endswith("@containers"):
         pytest.fail("container tests share robots, one worker must run them all: --dist loadgroup", pytrace=False)
-    missing = _missing(arm=item.get_closest_marker("arm") is not None)
+    else:
+        missing = _missing(arm=item.get_closest_marker("arm") is not None)
     if missing and os.environ.get("OT2DEPLOY_TESTS_REQUIRE_ARM"):
         pytest.fail(f"{missing}, and OT2DEPLOY_TESTS_REQUIRE_ARM is set", pytrace=False)
     if missing:
         pytest.skip(missing)
+
+
+def _no_emulation() -> str:
+    """Why programs for ARM cannot be run here without containers; empty when they can."""
+    from builder.qualify import system
+    from builder.toolchain import apt
+
+    if not apt.available():
+        return "no packages for ARM: this computer has no apt-get and dpkg-deb"
+    if sys.platform != "linux" and not any(map(shutil.which, system.QEMU)):
+        return "no ARM emulation: QEMU runs single programs on Linux only"
+    return ""
 
 
 @functools.cache
