@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ TARGETS = {
     "aarch64": "aarch64-unknown-linux-gnu",
     "x86_64": "x86_64-unknown-linux-gnu",
 }
+# cargo's words about a crate that is too new for the compiler.
+YOUNGER = re.compile(r"requires rustc (\d+\.\d+(?:\.\d+)?)")
 
 
 class NoRust(BuildFailure):
@@ -79,9 +82,22 @@ class Rust:
         """Fetches the crates of a tree; see `crates.fetch_crates`."""
         return fetch_crates(tree, variables=self._cargo_variables(), log=log, timeout=timeout, offline=offline)
 
+    def advice(self, said: str) -> str:
+        """What to run when cargo said that crates need a younger compiler; "" when it did not."""
+        asked = [tuple(map(int, number.split("."))) for number in YOUNGER.findall(said)]
+        if not asked:
+            return ""
+        needed, here = ".".join(map(str, max(asked))), self.version.split()[1]
+        return (
+            f"Its crates need rustc {needed}, and the one here that can build for robots is {here}.\n"
+            f"Run: rustup update && rustup target add {self.target}   (or constrain it to an older version)."
+        )
+
     def _cargo_variables(self) -> dict[str, str]:
-        """What every call of cargo reads: a toolchain file of the sources must not choose another compiler."""
-        return {"RUSTC": str(self.compiler), **({"RUSTUP_TOOLCHAIN": self.channel} if self.channel else {})}
+        """What every call of cargo reads: a toolchain file of the sources must not choose another compiler, and crates
+        that no lock holds are to be old enough for ours."""
+        channel = {"RUSTUP_TOOLCHAIN": self.channel} if self.channel else {}
+        return {"RUSTC": str(self.compiler), "CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS": "fallback", **channel}
 
     def _places(self, tree: Path) -> Iterator[tuple[Path, str]]:
         """Directories of this host and what they are called in the machine code, so that the same sources give the

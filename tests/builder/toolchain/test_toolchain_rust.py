@@ -18,18 +18,20 @@ ARM, HOST = "armv7-unknown-linux-gnueabihf", "x86_64-unknown-linux-gnu"
 PROFILE = load("ot2-py310")
 
 
+RUST = Rust(
+    target=ARM,
+    version="rustc 1.85.0 (abc)",
+    compiler=Path("/rust/bin/rustc"),
+    host=HOST,
+    commit="abc",
+    sysroot=Path("/rust"),
+    channel="stable-x86_64",
+)
+
+
 def variables(tmp_path: Path) -> dict[str, str]:
-    rust = Rust(
-        target=ARM,
-        version="rustc 1.85.0 (abc)",
-        compiler=Path("/rust/bin/rustc"),
-        host=HOST,
-        commit="abc",
-        sysroot=Path("/rust"),
-        channel="stable-x86_64",
-    )
     headers = Headers(include=tmp_path, site=tmp_path, module="m", origin={})
-    return rust.variables(PROFILE, headers, None, tmp_path / "tree")
+    return RUST.variables(PROFILE, headers, None, tmp_path / "tree")
 
 
 def manifest(directory: Path, *, locked: bool = True) -> Path:
@@ -124,6 +126,15 @@ def test_what_cargo_says_becomes_a_failure_of_its_kind(
     with pytest.raises(kind, match=what) as raised:
         fetch(tmp_path / "tree", offline=offline)
     assert says in raised.value.details
+
+
+def test_a_compiler_that_is_too_old_is_told_with_the_one_that_is_needed() -> None:
+    said = "  a@1 requires rustc 1.86\n  b@2 requires rustc 1.88.1\n  c@3 requires rustc 1.9"
+    assert RUST.advice(said).startswith(
+        "Its crates need rustc 1.88.1, and the one here that can build for robots is 1.85.0."
+    )
+    assert f"rustup target add {ARM}" in RUST.advice(said)
+    assert RUST.advice("error: could not compile") == ""
 
 
 def test_without_cargo_one_line_says_what_to_install(monkeypatch) -> None:
