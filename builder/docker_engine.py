@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from builder.errors import DockerFailure, MissingExtra
 
@@ -46,6 +47,27 @@ class Container:
     capabilities: tuple[str, ...]
     stop_signal: str = "SIGTERM"
     security: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bind:
+    """A directory of the host at a path in a container."""
+
+    host: Path
+    inside: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed:
+    """What a container without network is made of. `user` is "uid:gid", or empty for the image's own; `cores` are the
+    numbers of those that it may use, empty for all."""
+
+    image: str
+    binds: tuple[Bind, ...]
+    labels: Mapping[str, str]
+    user: str = ""
+    cores: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +177,42 @@ class Engine:
             with _translated(image):
                 container.remove(force=True)
 
+    @contextlib.contextmanager
+    def closed(self, wanted: Closed) -> Iterator[Room]:
+        """A container without network to work in. It lives as long as its input, which we hold: if we are killed, it
+        ends."""
+        api = self._client.api
+        host = api.create_host_config(
+            binds=[f"{bind.host}:{bind.inside}:{'rw' if bind.writable else 'ro'}" for bind in wanted.binds],
+            network_mode="none",
+            init=True,
+            auto_remove=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            cpuset_cpus=wanted.cores or None,
+        )
+        with _translated(wanted.image):
+            name = api.create_container(
+                wanted.image,
+                ["cat"],
+                stdin_open=True,
+                user=wanted.user or None,
+                labels=dict(wanted.labels),
+                host_config=host,
+            )["Id"]
+            held = api.attach_socket(name, params={"stdin": 1, "stream": 1})
+            api.start(name)
+        try:
+            yield Room(api, name)
+        finally:
+            held.close()
+            self.remove_container(name)
+
+    def identity(self, image: str) -> str:
+        """An image's id, sha256:..."""
+        with _translated(image):
+            return str(self._client.images.get(image).id)
+
     def execute(self, name: str, command: Sequence[str]) -> tuple[int, str]:
         """Exit status and output (both streams) of a command in a running container."""
         with _translated(name):
@@ -215,6 +273,40 @@ class Engine:
             volumes = [f"volume {item.name}" for item in self._client.volumes.list(filters=_ours(project))]
             networks = [f"network {item.name}" for item in self._client.networks.list(filters=_ours(project))]
         return (*(f"container {name}" for name in self.containers(project)), *volumes, *networks)
+
+
+class Room:
+    """A running container without network: programs are run in it, one after the other."""
+
+    def __init__(self, api: Any, name: str) -> None:
+        self._api, self._name = api, name
+
+    def run(
+        self, argv: Sequence[str], *, cwd: str, environment: Mapping[str, str], log: IO[bytes], timeout: float
+    ) -> int | None:
+        """Runs a program with both streams in `log`; its exit status, or None when it took longer than `timeout` (s) or
+        the work was stopped. The container is then gone."""
+        import docker.errors
+
+        with _translated(argv[0]):
+            made = self._api.exec_create(self._name, list(argv), workdir=cwd, environment=dict(environment))
+            timer = threading.Timer(timeout, self.end)
+            timer.daemon = True
+            timer.start()
+            try:
+                for chunk in self._api.exec_start(made["Id"], stream=True):
+                    log.write(chunk)
+                status = self._api.exec_inspect(made["Id"])["ExitCode"]
+            except docker.errors.NotFound:  # the container was removed meanwhile
+                return None
+            finally:
+                timer.cancel()
+        return None if status is None else int(status)
+
+    def end(self) -> None:
+        """Ends the container with all that runs in it; one that is gone is fine."""
+        with _translated("container"), _missing_is_fine():
+            self._api.remove_container(self._name, force=True)
 
 
 class Workshop:

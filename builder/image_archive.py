@@ -43,7 +43,7 @@ def configuration(
             "Labels": dict(labels),
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_sha256}"]},
-        "history": [{"created": EPOCH, "created_by": "ot2deploy sim"}],
+        "history": [{"created": EPOCH, "created_by": "ot2deploy"}],
     }
     return canonical_json({**value, "variant": platform.variant} if platform.variant else value)
 

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ for group in $groups; do kill -s KILL -- "-$group"; done
 """
 
 _children: set[subprocess.Popen[bytes]] = set()
+_others: set[Callable[[], None]] = set()  # end what runs elsewhere
 _guard = threading.Lock()  # over the children, and over whether new ones may be started
 _stops = 0
 
@@ -104,7 +105,7 @@ def run(
     except subprocess.TimeoutExpired:
         _kill(process)
         raise ToolFailure(
-            f"{_short(words)} did not end within {timeout:g} s", argv=words, subject=subject, output=_tail(log)
+            f"{_short(words)} did not end within {timeout:g} s", argv=words, subject=subject, output=tail(log)
         ) from None
     except BaseException:
         _kill(process)
@@ -124,7 +125,7 @@ def run(
             f"{_short(words)} ended with status {finished.status}",
             argv=words,
             status=finished.status,
-            output=_tail(log) if log else finished.stderr or finished.stdout,
+            output=tail(log) if log else finished.stderr or finished.stdout,
             subject=subject,
         )
     return finished
@@ -142,11 +143,25 @@ def stopping() -> Iterator[None]:
         for process in _children:
             if process.returncode is None:  # else its number may be another's by now
                 _end_group(process)
+        for end in _others:
+            end()
     try:
         yield
     finally:
         with _guard:
             _stops -= 1
+
+
+@contextmanager
+def ending(end: Callable[[], None]) -> Iterator[None]:
+    """Lets `stopping` end what does not run as a program of ours, such as a container, while the block lasts."""
+    with _guard:
+        _others.add(end)
+    try:
+        yield
+    finally:
+        with _guard:
+            _others.discard(end)
 
 
 def start(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None) -> int:
@@ -202,10 +217,11 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _short(words: tuple[str, ...]) -> str:
-    return " ".join([Path(words[0]).name, *words[1:4]])
+    return " ".join([Path(words[0]).name, *(Path(word).name if word.startswith("/") else word for word in words[1:4])])
 
 
-def _tail(log: Path | None, size: int = 8192) -> str:
+def tail(log: Path | None, size: int = 8192) -> str:
+    """The last bytes of a log, as text."""
     if log is None or not log.exists():
         return ""
     with log.open("rb") as file:

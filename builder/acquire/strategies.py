@@ -94,8 +94,9 @@ def built(job: Job) -> Blob | None:
         except NetworkFailure:
             raise
         except BuildFailure as failure:
-            reasons = filter(None, [failure.what, failure.why, failure.next])
-            job.pass_over(f"build of {source.path.name}", reasons, lines=failure.details)
+            reasons = filter(None, [failure.what, failure.why])
+            lines = filter(None, [*failure.details, failure.next])
+            job.pass_over(f"build of {source.path.name}", reasons, lines=lines)
             return None
         how = "local" if job.wanted.local else "built"
         blob = engine.store.add(made.path, how=how, facts=made.provenance)
@@ -116,10 +117,10 @@ def _headers_of(job: Job) -> tuple[WheelFile, ...]:
 def _build_key(job: Job, source: str) -> str:
     """Digest of what is built, and with which compiler; not of its date: a later one does not make another wheel of
     the same source wanted."""
-    from builder.toolchain.compiler import find_compiler
+    from builder.toolchain.compiler import identity_of
 
     recipe = job.recipe.digest if job.recipe else None
-    compiler = dict(find_compiler(job.engine.toolchain, offline=job.engine.offline).identity)
+    compiler = identity_of(job.engine.toolchain, offline=job.engine.offline)
     return digest_of([job.wanted.name, job.wanted.version, source, recipe, job.profile.key, compiler])
 
 

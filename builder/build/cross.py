@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +46,10 @@ class Files:
     site: Path
 
 
-def write_files(directory: Path, profile: Profile, *, jobs: int) -> Files:
-    """Writes the build systems' configuration files for a profile."""
+def write_files(
+    directory: Path, profile: Profile, *, jobs: int, seen: Callable[[str], str] = lambda path: path
+) -> Files:
+    """Writes the build systems' configuration files for a profile, with paths as `seen` gives them."""
     values = {
         "machine": profile.machine,
         "family": FAMILY[profile.machine],
@@ -54,7 +57,7 @@ def write_files(directory: Path, profile: Profile, *, jobs: int) -> Files:
         "longdouble": LONG_DOUBLE[profile.machine],
         "jobs": str(jobs),
         "triple": profile.triple,
-        "runner": str(directory / RUNNER),
+        "runner": seen(str(directory / RUNNER)),
     }
     directory.mkdir(parents=True, exist_ok=True)
     for name in TEMPLATES.values():
@@ -65,11 +68,19 @@ def write_files(directory: Path, profile: Profile, *, jobs: int) -> Files:
 
 
 def hook_variables(
-    profile: Profile, toolchain: Toolchain, files: Files, *, venv: Path, tree: Path, jobs: int, recipe: Recipe | None
+    profile: Profile,
+    toolchain: Toolchain,
+    files: Files,
+    *,
+    venv: Path,
+    tree: Path,
+    jobs: int,
+    recipe: Recipe | None,
+    search: str,
 ) -> dict[str, str]:
-    """The variables that a hook's process gets on top of the cleaned environment."""
+    """The variables that a hook's process gets on top of the cleaned environment; `search` is the PATH of its place."""
     sysroot = toolchain.sysroot.path if toolchain.sysroot else None
-    path = [str(venv / "bin"), str(toolchain.compiler.directory), os.environ.get("PATH", os.defpath)]
+    path = [str(venv / "bin"), str(toolchain.compiler.directory), search]
     variables = {
         **toolchain.compiler.variables(profile, include=toolchain.headers.include, sysroot=sysroot),
         **_determinism(),

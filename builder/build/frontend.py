@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.build.request import BuildRequest, Uv
+from builder.build.place import Place
+from builder.build.request import BuildRequest
 from builder.build.sources import Backend
 from builder.errors import BuildFailure
-from builder.run import environment, run
 
 SETUP_PY = ("setuptools", "wheel")
 HOOK = Path(__file__).parent / "hook.py"
@@ -19,10 +20,11 @@ HOOK = Path(__file__).parent / "hook.py"
 
 @dataclass(kw_only=True)
 class Frontend:
-    """One build's host environment and source tree. `variables` are for hooks only; `deadline` is seconds per step."""
+    """One build's environment and source tree in a place. `variables` are for hooks only; `deadline` is seconds per
+    step."""
 
     request: BuildRequest
-    uv: Uv
+    place: Place
     tree: Path
     venv: Path
     backend: Backend
@@ -33,21 +35,16 @@ class Frontend:
     scratch: Path
     _count: int = field(default=0, init=False)
 
-    @property
-    def python(self) -> Path:
-        """The host environment's interpreter."""
-        return self.venv / "bin" / "python"
-
-    def install_requirements(self, interpreter: Path) -> tuple[str, ...]:
+    def install_requirements(self) -> tuple[str, ...]:
         """Makes the environment with the static and then the asked-for requirements; what it then holds."""
         recipe = self.request.recipe
-        self.uv.venv(self.venv, python=interpreter)
+        self.place.make_environment(self.venv)
         # With setup.py commands a recipe's list stands for the project's, whose pins may not go with it.
         own = SETUP_PY if self._runs_setup_py() else self.backend.requires
         self._install((*own, *(recipe.build_dependencies if recipe else ())))
         if not self._runs_setup_py():
             self._install(tuple(self._hook("get_requires_for_build_wheel", [dict(self.settings)], optional=True) or ()))
-        return self.uv.freeze(self.python)
+        return self.place.freeze(self.venv)
 
     def build(self, out: Path) -> Path:
         """Runs the back end (or the recipe's setup.py commands); the wheel it made in `out`."""
@@ -79,8 +76,8 @@ class Frontend:
             return
         recipe = self.request.recipe
         same = [f"{wheel.name}=={wheel.version}" for wheel in self.request.headers_of]
-        self.uv.install(
-            self.python,
+        self.place.install(
+            self.venv,
             requirements,
             constraints=(*(recipe.constraints if recipe else ()), *same),
             exclude_newer=self.request.as_of,
@@ -91,9 +88,18 @@ class Frontend:
         self._count += 1
         question, answer = (self.scratch / f"hook-{self._count}-{part}.json" for part in ("request", "answer"))
         asked = {"backend": self.backend.name, "backend_path": list(self.backend.path), "hook": name}
-        question.write_text(json.dumps({**asked, "optional": optional, "arguments": arguments}))
-        self._run([HOOK, question, answer])
+        script = Path(shutil.copy(HOOK, self.scratch))
+        question.write_text(json.dumps({**asked, "optional": optional, "arguments": self._seen(arguments)}))
+        self._run([script, question, answer])
         return json.loads(answer.read_text())
+
+    def _seen(self, value: Any) -> Any:
+        """A hook's arguments with paths as they are called in the place."""
+        if isinstance(value, str):
+            return self.place.seen(value)
+        if isinstance(value, list):
+            return [self._seen(item) for item in value]
+        return {name: self._seen(item) for name, item in value.items()} if isinstance(value, dict) else value
 
     def _setup_py(self, out: Path) -> None:
         """The commands of a recipe one after the other, as separate processes, told where to work."""
@@ -107,10 +113,10 @@ class Frontend:
             self._run(["setup.py", *command.split(), *told.get(command, [])])
 
     def _run(self, words: list[str | Path]) -> None:
-        run(
-            [self.python, *words],
+        self.place.run(
+            [self.venv / "bin" / "python", *words],
             cwd=self.tree,
-            env=environment({**self.variables, "TMPDIR": str(self.scratch)}),
+            variables={**self.variables, "TMPDIR": str(self.scratch)},
             log=self.log,
             timeout=self.deadline,
             subject=self._subject,

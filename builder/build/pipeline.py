@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +11,13 @@ from time import monotonic
 from typing import Any
 
 from builder import patches
+from builder.build.container import container
 from builder.build.cross import Toolchain, config_settings, hook_variables, write_files
 from builder.build.durations import remember_seconds
 from builder.build.frontend import Frontend
 from builder.build.overlay import with_headers_of
 from builder.build.parts import Made
+from builder.build.place import Place, here
 from builder.build.product import check_identity, check_native, expects_native, finish
 from builder.build.request import BuildRequest, Built, Uv
 from builder.build.sources import Backend, has_extension_sources, read_backend, uses_rust
@@ -24,9 +26,9 @@ from builder.errors import AuditFailure, BuildFailure
 from builder.events import Event, Report, silent
 from builder.fetch import public
 from builder.places import cache_root
+from builder.toolchain.choice import parse
 from builder.toolchain.compiler import Compiler, find_compiler
 from builder.toolchain.headers import prepare_headers
-from builder.toolchain.interpreter import Interpreter, find_interpreter
 from builder.toolchain.rust import Rust, find_rust
 from builder.toolchain.sysroot import prepare_sysroot
 from builder.unpack import unpack, verify
@@ -69,19 +71,20 @@ def build_wheel(
         if recipe and recipe.setup_py_commands and not (tree / "setup.py").exists():
             message = f"there is no setup.py: its back end {backend.module} is run instead of the recipe's commands"
             report(Event(subject=_subject(request), stage="build", message=message, level="info"))
-        interpreter = find_interpreter(request.profile.python)
-        toolchain = _toolchain(request, uses_rust(tree, backend), options, work)
+        compiler = find_compiler(options.toolchain, offline=options.offline)
         if has_extension_sources(tree):  # for pure Python 100 s of CPU would be in vain
-            toolchain.compiler.prepare(request.profile, report=report)
-        if toolchain.rust:
-            _fetch_crates(toolchain.rust, request, tree, log=log, options=options, report=report)
-        front = _frontend(
-            request, uv, work=work, tree=tree, backend=backend, toolchain=toolchain, log=log, options=options
-        )
-        report(Event(subject=_subject(request), stage="build", message="installing build requirements"))
-        requirements = front.install_requirements(interpreter.path)
-        report(Event(subject=_subject(request), stage="build", message=f"building for {request.profile.name}"))
-        wheel = WheelFile.open(front.build(work / "wheel"))
+            compiler.prepare(request.profile, report=report)
+        with _place(request, compiler, uv, work, options, report) as place:
+            toolchain = _toolchain(request, place, compiler, uses_rust(tree, backend), options, work)
+            if toolchain.rust:
+                _fetch_crates(toolchain.rust, request, tree, log=log, options=options, report=report)
+            front = _frontend(
+                request, place, work=work, tree=tree, backend=backend, toolchain=toolchain, log=log, options=options
+            )
+            report(Event(subject=_subject(request), stage="build", message="installing build requirements"))
+            requirements = front.install_requirements()
+            report(Event(subject=_subject(request), stage="build", message=f"building for {request.profile.name}"))
+            wheel = WheelFile.open(front.build(work / "wheel"))
         check_identity(wheel, request)
         check_native(wheel, request, expected=expects_native(request, tree), log=log)
         with _advising(toolchain.compiler):
@@ -90,7 +93,7 @@ def build_wheel(
     remember_seconds(request.name, request.profile, seconds)
     report(Event(subject=_subject(request), stage="build", message=f"{path.name}, {seconds:.0f} s", level="done"))
     provenance = {
-        **provenance_of(request, front, toolchain, interpreter),
+        **provenance_of(request, front, toolchain),
         "requirements": list(requirements),
         "audit": {"max_glibc": found.max_glibc, "findings": [str(finding) for finding in found.findings]},
         "log": str(log),
@@ -99,9 +102,7 @@ def build_wheel(
     return Built(path=path, provenance=provenance, log=log, seconds=seconds)
 
 
-def provenance_of(
-    request: BuildRequest, front: Frontend, toolchain: Toolchain, interpreter: Interpreter
-) -> dict[str, Any]:
+def provenance_of(request: BuildRequest, front: Frontend, toolchain: Toolchain) -> dict[str, Any]:
     """What a wheel was made of, as JSON values: source, recipe, back end, toolchain, flags."""
     recipe = request.recipe
     return {
@@ -114,9 +115,10 @@ def provenance_of(
         "recipe": {"name": f"{recipe.name}/{recipe.directory.name}", "digest": recipe.digest} if recipe else None,
         "backend": front.backend.name,
         "as_of": request.as_of,
-        "python": interpreter.version,
+        "python": front.place.interpreter.version,
         "toolchain": {
             "compiler": {"name": toolchain.compiler.name, **toolchain.compiler.identity},
+            "container": front.place.identity,
             "target": front.variables["OT2_CROSS_TARGET"],
             "cpu": request.profile.cpu,
             "headers": dict(toolchain.headers.origin),
@@ -127,11 +129,22 @@ def provenance_of(
     }
 
 
-def _toolchain(request: BuildRequest, rust: bool, options: BuildOptions, work: Path) -> Toolchain:
+def _place(
+    request: BuildRequest, compiler: Compiler, uv: Uv, work: Path, options: BuildOptions, report: Report
+) -> AbstractContextManager[Place]:
+    choice, minor = parse(options.toolchain), request.profile.python
+    if not choice.container:
+        return here(uv, minor)
+    return container(choice, minor=minor, work=work, compiler=compiler, uv=uv, offline=options.offline, report=report)
+
+
+def _toolchain(
+    request: BuildRequest, place: Place, compiler: Compiler, rust: bool, options: BuildOptions, work: Path
+) -> Toolchain:
     libraries = request.recipe.libraries if request.recipe else ()
-    headers = prepare_headers(request.profile, offline=options.offline)
+    headers = prepare_headers(request.profile, place.interpreter, offline=options.offline)
     return Toolchain(
-        compiler=find_compiler(options.toolchain, offline=options.offline),
+        compiler=place.compiler(compiler),
         headers=with_headers_of(request.headers_of, headers, work / "headers"),
         sysroot=prepare_sysroot(request.profile, libraries, offline=options.offline),
         rust=find_rust(request.profile, offline=options.offline) if rust else None,
@@ -149,7 +162,7 @@ def _fetch_crates(
 
 def _frontend(
     request: BuildRequest,
-    uv: Uv,
+    place: Place,
     *,
     work: Path,
     tree: Path,
@@ -159,17 +172,24 @@ def _frontend(
     options: BuildOptions,
 ) -> Frontend:
     recipe = request.recipe
-    files = write_files(work / "files", request.profile, jobs=options.jobs)
+    files = write_files(work / "files", request.profile, jobs=options.jobs, seen=place.seen)
     venv, scratch = work / "venv", work / "tmp"
     scratch.mkdir()
     variables = hook_variables(
-        request.profile, toolchain, files, venv=venv, tree=tree, jobs=options.jobs, recipe=recipe
+        request.profile,
+        toolchain,
+        files,
+        venv=venv,
+        tree=tree,
+        jobs=options.jobs,
+        recipe=recipe,
+        search=place.search,
     )
     if not (tree / "PKG-INFO").exists():  # a tag archive: setuptools-scm and its kin would ask git
         variables = {"SETUPTOOLS_SCM_PRETEND_VERSION": request.version, **variables}
     return Frontend(
         request=request,
-        uv=uv,
+        place=place,
         tree=tree,
         venv=venv,
         backend=backend,

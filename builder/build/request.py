@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from builder.profile import Profile
 from builder.recipe import Recipe
 from builder.source import IndexSdist
+from builder.uv import Question
 from builder.wheel import WheelFile
 
 
@@ -75,6 +76,9 @@ class Uv(Protocol):
         log: Path | None = None,
     ) -> None:
         """Installs host wheels into the environment of `python`."""
+
+    def compile_lock(self, question: Question, out: Path) -> dict[str, list[str]]:
+        """Writes a pylock file to `out`; for what is installed in a container."""
 
     def freeze(self, python: Path) -> tuple[str, ...]:
         """What the environment of `python` holds, as name==version."""

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from builder.errors import UsageFailure
 from builder.events import Report, silent
 from builder.profile import Profile
+from builder.toolchain.choice import parse
 from builder.toolchain.gcc import find_gcc
 from builder.toolchain.gcc_sdk import sdk_directory
 from builder.toolchain.zig import find_zig
-
-NAMES = ("zig", "gcc:DIRECTORY", "gcc:URL#sha256=HEX", "gcc:debian")
 
 
 class Compiler(Protocol):
@@ -35,6 +33,10 @@ class Compiler(Protocol):
     def directory(self) -> Path:
         """The directory of its four names, to put on PATH."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Directories that it reads."""
+
     def variables(self, profile: Profile, *, include: Path, sysroot: Path | None = None) -> dict[str, str]:
         """What its wrapper reads: `include` has the target's Python headers, `sysroot` static libraries.
 
@@ -46,13 +48,16 @@ class Compiler(Protocol):
 
 
 def find_compiler(name: str, *, offline: bool = False) -> Compiler:
-    """The compiler that a toolchain's name means: zig, gcc:DIRECTORY, gcc:URL#sha256=HEX or gcc:debian.
+    """The compiler that a toolchain's name means (`choice.parse`), as it runs on this host.
 
     Raises UsageFailure for another name, MissingExtra without zig, NetworkFailure where an SDK cannot be got.
     """
-    kind, _, place = name.partition(":")
-    if name == "zig":
-        return find_zig()
-    if kind == "gcc" and place:
-        return find_gcc(sdk_directory(place, offline=offline))
-    raise UsageFailure(f"no toolchain is named {name}", next=f"Toolchains: {', '.join(NAMES)}")
+    kind, _, place = parse(name).compiler.partition(":")
+    return find_zig() if kind == "zig" else find_gcc(sdk_directory(place, offline=offline))
+
+
+def identity_of(name: str, *, offline: bool = False) -> dict[str, Any]:
+    """What decides the output of a toolchain, for the key of a build: its compiler, and the container's image."""
+    choice = parse(name)
+    identity = dict(find_compiler(name, offline=offline).identity)
+    return {**identity, "container": choice.image or "default"} if choice.container else identity

@@ -55,6 +55,11 @@ class Gcc:
         """The directory of the wrapper's four names."""
         return wrapper_directory(WRAPPER)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The SDK."""
+        return (self.root,)
+
     def variables(self, profile: Profile, *, include: Path, sysroot: Path | None = None) -> dict[str, str]:
         """The variables that the wrapper reads. Raises BuildFailure for another machine's profile."""
         if profile.machine != "armv7l" or profile.cpu not in FLAGS:
@@ -71,7 +76,7 @@ class Gcc:
             "OT2_CROSS_SYSROOT": str(sysroot or ""),
         }
 
-    def prepare(self, _profile: Profile, *, report: Report = silent) -> float:  # noqa: ARG002  # the Protocol's
+    def prepare(self, profile: Profile, *, report: Report = silent) -> float:  # noqa: ARG002  # the Protocol's
         """Nothing: an SDK brings its libraries ready made."""
         return 0.0
 

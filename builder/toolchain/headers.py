@@ -7,7 +7,6 @@ import json
 import pprint
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,16 @@ from builder.toolchain import apt
 from builder.toolchain.interpreter import Interpreter, find_interpreter
 
 DATA = Path(__file__).parent / "data"
-FORMAT = 1  # raise it when what stands in the directory changes
+FORMAT = 2  # raise it when what stands in the directory changes
+# Back ends are told where the headers are: in a container that is not the place where they were made.
+SYSCONFIGDATA = """\
+import os
+
+build_time_vars = {variables}
+include = os.environ.get("OT2_CROSS_INCLUDE", {include!r})
+build_time_vars.update(INCLUDEPY=include, CONFINCLUDEPY=include)
+build_time_vars.update(INCLUDEDIR=os.path.dirname(include), CONFINCLUDEDIR=os.path.dirname(include))
+"""
 # Pythons that Debian 12 has for a machine, by their headers in its own packages.
 DEBIAN = {("3.11", "armv7l"): ("libpython3.11-dev", "libpython3.11-minimal")}
 
@@ -58,8 +66,9 @@ class Headers:
     origin: Mapping[str, Any]
 
 
-def prepare_headers(profile: Profile, *, offline: bool = False) -> Headers:
-    """The headers for a profile, from the cache or made: its distribution's own packages, else a host CPython's.
+def prepare_headers(profile: Profile, host: Interpreter | None = None, *, offline: bool = False) -> Headers:
+    """The headers for a profile, from the cache or made: its distribution's own packages, else those of the CPython
+    that its back ends run in (`host`, without it this host's).
 
     Raises BuildFailure with the one thing to install.
     """
@@ -69,12 +78,14 @@ def prepare_headers(profile: Profile, *, offline: bool = False) -> Headers:
             return _from_debian(profile, packages, offline)
         except apt.NoApt:  # another distribution: a host CPython does as well
             pass
-    if sys.platform != "linux":  # its pyconfig.h is of another system altogether
+    if host is None or host.headers is None:
+        host = find_interpreter(profile.python, headers=True)
+    if host.system != "linux":  # its pyconfig.h is of another system altogether
         raise BuildFailure(
-            f"{profile.name} cannot be built for on this computer: the headers of a Linux CPython are needed",
-            next="Build on a Linux host, or name an index that has the wheel.",
+            f"{profile.name} cannot be built for here: the headers of a Linux CPython are needed",
+            next="Use --toolchain container, build on a Linux host, or name an index that has the wheel.",
         )
-    return _from_host(profile, find_interpreter(profile.python, headers=True))
+    return _from_host(profile, host)
 
 
 def override_pyconfig(text: str, machine: str) -> str:
@@ -194,7 +205,8 @@ def _make(
             (fresh / "site").mkdir()
             shutil.copy(DATA / "sitecustomize.py", fresh / "site")
             text = pprint.pformat(target_variables(variables, profile, final))
-            (fresh / "site" / f"{module_name(profile)}.py").write_text(f"build_time_vars = {text}\n")
+            module = SYSCONFIGDATA.format(variables=text, include=str(final))
+            (fresh / "site" / f"{module_name(profile)}.py").write_text(module)
             write_json(fresh / "origin.json", {**origin, **(detail or {})})
             fresh.rename(directory)
     return _read(directory, profile)

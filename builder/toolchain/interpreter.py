@@ -21,6 +21,7 @@ print(json.dumps({
     "implementation": sys.implementation.name, "minor": "%d.%d" % sys.version_info[:2], "executable": sys.executable,
     "version": "%d.%d.%d" % sys.version_info[:3], "platform": sys.platform, "include": include,
     "headers": os.path.exists(os.path.join(include, "Python.h")), "multiarch": sysconfig.get_config_var("MULTIARCH"),
+    "prefix": sys.base_prefix,
     "variables": importlib.import_module(sysconfig._get_sysconfigdata_name()).build_time_vars,
 }))
 """
@@ -28,11 +29,14 @@ print(json.dumps({
 
 @dataclass(frozen=True, kw_only=True)
 class Interpreter:
-    """A CPython on the host: what it says of itself. `headers` is None where its development files are missing."""
+    """A CPython that back ends run in: what it says of itself. `prefix` is the directory of its installation, `headers`
+    None where its development files are missing."""
 
     path: Path
+    prefix: Path
     minor: str
     version: str
+    system: str
     headers: Path | None
     multiarch: str
     variables: dict[str, Any]
@@ -83,15 +87,26 @@ def _candidates(minor: str) -> Iterator[Path]:
 
 def _ask(path: Path, minor: str) -> Interpreter | None:
     try:
-        answer = json.loads(run([path, "-I", "-c", QUESTION], timeout=60, env=environment()).stdout)
-    except (ToolFailure, ValueError):
+        said = run([path, "-I", "-c", QUESTION], timeout=60, env=environment()).stdout
+    except ToolFailure:
         return None
-    if (answer["implementation"], answer["minor"], answer["platform"]) != ("cpython", minor, sys.platform):
+    return understood(said, path, minor, sys.platform)
+
+
+def understood(said: str, path: Path, minor: str, system: str) -> Interpreter | None:
+    """What an interpreter answered to the QUESTION, if it is a CPython of that minor on that system (sys.platform)."""
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        return None
+    if (answer["implementation"], answer["minor"], answer["platform"]) != ("cpython", minor, system):
         return None
     return Interpreter(
         path=path,
+        prefix=Path(answer["prefix"]),
         minor=minor,
         version=answer["version"],
+        system=system,
         headers=Path(answer["include"]) if answer["headers"] else None,
         multiarch=answer["multiarch"] or "",
         variables=answer["variables"],

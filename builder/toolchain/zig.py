@@ -60,6 +60,11 @@ class Zig:
         """The directory of the wrapper's four names."""
         return wrapper_directory(WRAPPER)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its own directory, with every target's libc."""
+        return (self.path.parent,)
+
     def variables(self, profile: Profile, *, include: Path, sysroot: Path | None = None) -> dict[str, str]:
         """The variables that the wrapper reads, and zig's cache."""
         return {

@@ -21,6 +21,7 @@ from builder.errors import DockerFailure, ToolFailure
 from builder.events import Event, Report
 from builder.image_archive import Platform
 from builder.run import environment, run
+from builder.toolchain import apt
 from ot2deploy.sim import host, tree
 from ot2deploy.sim.failures import ImageFailure
 
@@ -37,7 +38,6 @@ PLATFORMS = {
 COMMAND = ("/usr/lib/ot2sim/init",)
 VARIABLES = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
-ASK_ARCHIVE = ("apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {SUITE}", "Created-By: Packages")
 STEP = 900.0  # seconds that one step may take
 INDEX_SETTINGS = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_CONFIG_FILE")
 
@@ -152,7 +152,7 @@ def _layer_on_host(recipe: Recipe, work: Path, python: Path, layer: Path, say: S
     root.mkdir()
     say(f"unpacking Debian {SUITE} for {recipe.architecture}")
     try:
-        run(recipe.bootstrap(str(root), _main_archive()), timeout=STEP, log=work / "mmdebstrap.log")
+        run(recipe.bootstrap(str(root), apt.archive(SUITE)), timeout=STEP, log=work / "mmdebstrap.log")
     except ToolFailure as error:
         why = "The Debian archive cannot be reached, or serves something else than it promises."
         raise ImageFailure(f"cannot unpack Debian {SUITE}", why=why, details=error.details) from error
@@ -180,7 +180,7 @@ def _layer_in_container(recipe: Recipe, engine: Engine, python: Path, layer: Pat
         workshop.put(_packed({"data": [DATA / name for name in INPUTS], "python": list(python.iterdir())}), "/opt")
         say(f"unpacking Debian {SUITE} for {recipe.architecture} in a container")
         workshop.execute("apt-get -qq update; apt-get -qq install -y --no-install-recommends mmdebstrap python3")
-        archive = f"$({shlex.join(ASK_ARCHIVE)} | head -n 1)"
+        archive = f"$({shlex.join(apt.asking_archive(SUITE))} | head -n 1)"
         workshop.execute(f"mkdir /tree; {shlex.join(recipe.bootstrap('/tree'))} {archive}")
         say("making a robot of it")
         workshop.execute(f"python3 /opt/data/tree.py robot /tree /opt/data /opt/python; {compile_all} || :")
@@ -231,12 +231,6 @@ def _install_with_uv(venv: Path, target: Path) -> None:
     program.install(venv / "bin" / "python", [" ".join(row) for row in tree.rows(DATA / "python.txt")])
     site = next(venv.glob("lib/python3*/site-packages"))
     shutil.copytree(site, target, ignore=shutil.ignore_patterns("_virtualenv*"))
-
-
-def _main_archive() -> str:
-    """The archive the host itself gets its packages from, where that has the suite; else none, for the suite's own."""
-    lines = run(ASK_ARCHIVE, timeout=60, check=False).stdout.splitlines()
-    return lines[0] if lines else ""
 
 
 def _compiler(root: Path) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def variables(tmp_path: Path, *, rust: Rust | None = None, recipe: Recipe | None
     toolchain = Toolchain(compiler=Zig(path=Path("/zig"), version="0"), headers=headers, rust=rust)
     files = write_files(tmp_path / "files", PROFILE, jobs=2)
     venv, tree = tmp_path / "venv", tmp_path / "tree"
-    return hook_variables(PROFILE, toolchain, files, venv=venv, tree=tree, jobs=2, recipe=recipe)
+    return hook_variables(PROFILE, toolchain, files, venv=venv, tree=tree, jobs=2, recipe=recipe, search="/usr/bin")
 
 
 def test_python_answers_as_the_target_and_tools_come_from_the_environment(tmp_path: Path) -> None:

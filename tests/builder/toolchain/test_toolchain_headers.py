@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from builder.errors import BuildFailure
 from builder.profile import load
-from builder.toolchain import apt, headers
+from builder.toolchain import apt
 from builder.toolchain.headers import override_pyconfig, prepare_headers, target_variables
-from builder.toolchain.interpreter import find_interpreter
+from builder.toolchain.interpreter import Interpreter, find_interpreter
 
 HOST = """\
 #define SIZEOF_LONG 8
@@ -26,10 +27,14 @@ HOST = """\
 """
 
 
-def test_headers_of_another_system_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(headers.sys, "platform", "darwin")
-    with pytest.raises(BuildFailure, match="headers of a Linux CPython"):
-        prepare_headers(load("ot2-py310"))
+def test_headers_of_another_system_are_not_taken(tmp_path: Path) -> None:
+    mac = Interpreter(
+        path=tmp_path, prefix=tmp_path, minor="3.10", version="3.10.8", system="darwin", headers=tmp_path,
+        multiarch="", variables={},
+    )  # fmt: skip
+    with pytest.raises(BuildFailure, match="headers of a Linux CPython") as raised:
+        prepare_headers(load("ot2-py310"), mac)
+    assert "--toolchain container" in raised.value.next
 
 
 def test_pyconfig_gets_the_sizes_of_32_bit_arm() -> None:
