@@ -45,7 +45,7 @@ def nearest(name: str, version: str, profile: Profile, engine: Engine, *, as_of:
         return f"{name}=={max(ready)}, the newest before it that has a wheel for {profile.name}"
     if sources:
         return f"{name}=={max(sources)}, the newest before it whose source the index has"
-    return ""
+    return f"nothing of {name}: no version before it has a wheel for {profile.name}, or a source"
 
 
 def _version(text: str | None) -> Version | None:

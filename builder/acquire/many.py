@@ -21,6 +21,7 @@ from builder.run import stopping
 from builder.selection import Wanted
 
 DOWNLOADS = min(8, 2 + 2 * (os.cpu_count() or 1))
+SLICE = 0.5  # seconds
 
 
 def acquire_all(
@@ -113,7 +114,8 @@ class _Gathering:
 
     def take_finished(self) -> None:
         """Waits for packages and sorts them into found, failed, and waiting for a build."""
-        for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+        # In slices: a signal that another thread took would not wake an endless wait.
+        for future in wait(self.running, timeout=SLICE, return_when=FIRST_COMPLETED).done:
             package = self.running.pop(future)
             self.certain.discard(package.name)
             try:

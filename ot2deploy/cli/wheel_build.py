@@ -22,7 +22,7 @@ from ot2deploy.cli.result import Answer, Part, Shown, lines, table
 if TYPE_CHECKING:
     from builder.events import Report
     from builder.outlook import Outlook
-    from builder.wheels import Failed, Made, Wheels
+    from builder.wheels import Made, Wheels
     from ot2deploy.project import Project
 
 HOW = {"public": "index"}
@@ -167,7 +167,7 @@ def _shown(wheels: Wheels, out: Path) -> Shown:
     parts: list[Part] = [lines(_head(wheels, out), style="title")]
     if rows:
         parts.append(table(columns, rows, right=("seconds",)))
-    parts += [part for failed in wheels.failed for part in _failure(failed)]
+    parts += failures(failed.failure for failed in wheels.failed)
     if wheels.not_tried:
         parts.append(lines("", f"Not tried after that: {', '.join(wheels.not_tried)}", style="warning"))
     return Shown(result=result, parts=tuple(parts))
@@ -193,11 +193,6 @@ def _row(made: Made) -> tuple[str, ...]:
         f"{made.seconds:.0f}" if made.seconds is not None else "",
         made.sha256[:12],
     )
-
-
-def _failure(failed: Failed) -> tuple[Part, ...]:
-    log = (lines(f"  Log: {failed.log}"),) if failed.log else ()
-    return (*failures([failed.failure]), *log)
 
 
 def _explained(found: tuple[Outlook, ...]) -> Shown:
