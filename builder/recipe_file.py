@@ -97,7 +97,7 @@ class _Reader:
             if key not in FOR_PROFILES:
                 close = get_close_matches(str(key), FOR_PROFILES, 1)
                 hint = f"did you mean {close[0]}?" if close else f"a profile takes: {', '.join(FOR_PROFILES)}"
-                self._problem("profiles", f"{profile}: {key}: {hint}")
+                self._problem("profiles", f"{profile}: {key}: {hint}", item=key)
         return self._table({key: value for key, value in given.items() if key in FOR_PROFILES}, where="profiles")
 
     def _table(self, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
@@ -118,7 +118,7 @@ class _Reader:
         listed = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
         texts = tuple(value) if listed else ()
         if not (listed or value is None) or not all(isinstance(text, str) for text in texts):
-            self._problem(where, f"{name} must be a list of texts, not {value!r}")
+            self._problem(where, f"{name} must be a list of texts, not {value!r}", item=name)
             return ()
         for text in texts:
             if name in REQUIREMENTS and not _is_requirement(text):
@@ -130,7 +130,7 @@ class _Reader:
     def _named(self, name: str, value: Any, where: str) -> dict[str, str]:
         given = value or {}
         if not isinstance(given, Mapping) or not all(isinstance(text, str) for pair in given.items() for text in pair):
-            self._problem(where, f"{name} must give each name a text, not {value!r}")
+            self._problem(where, f"{name} must give each name a text, not {value!r}", item=name)
             return {}
         return dict(given)
 

@@ -33,7 +33,7 @@ RUN_BY = {
     "ot2deploy init": "tests/ot2deploy/cli/test_init.py",
     "ot2deploy doctor": "tests/ot2deploy/test_doctor.py",
     "ot2deploy env": "tests/ot2deploy/cli/test_lookups.py",
-    "ot2deploy recipe": "tests/ot2deploy/cli/test_lookups.py",
+    "ot2deploy recipe": "tests/ot2deploy/cli/test_recipe.py",
     "ot2deploy store": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy completion": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy wheel audit": "tests/ot2deploy/cli/test_lookups.py",
@@ -140,7 +140,7 @@ def parse(words: list[str]) -> None:
 def test_a_shown_command_parses(shown, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for word in shown.words:  # files that a command line names are there when a reader types it
-        if word.endswith(".whl"):
+        if word.endswith((".whl", "build.py")):
             (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / word).touch()
     try:

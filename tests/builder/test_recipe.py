@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
-from builder import package_build
+from builder import package_build, profile
 from builder.errors import ConfigFailure, UsageFailure
 from builder.places import shipped
 from builder.recipe import find, load, versions
@@ -174,3 +176,92 @@ def test_every_shipped_recipe_loads_and_says_why() -> None:
     found = [load(path) for project in directory.iterdir() for _, path in versions(project.name, directory)]
     assert {"greenlet", "cffi", "pyyaml", "prefect"} <= {recipe.name for recipe in found}
     assert all(recipe.reason and recipe.native is not None for recipe in found)
+
+
+def test_the_examples_of_the_documentation_load(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    recipes = [load(write(tmp_path, f"pandas/{number}", block)) for number, block in enumerate(blocks)]
+    assert [recipe.libraries for recipe in recipes[:2]] == [("libyaml",), ()]
+    assert recipes[2].build_dependencies == ("numpy", "Cython")
+    assert recipes[3].refusal is not None
+    table = text.partition("## Keywords")[2].partition("## Sources")[0]
+    told = set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if line[:3] == "| `")))
+    assert told == set(inspect.signature(package_build.build_package).parameters)
+
+
+KEYWORDS = """\
+from builder import package_build as p
+
+p.build_package(
+    source=p.git_source("https://git.invalid/x", "main"),
+    build_dependencies=[
+        "good",
+        "b a d",
+    ],
+    as_of="yesterday",
+    patches=["missing.patch", "../outside"],
+    profiles={
+        "ot2-py310": {"cflag": ["-O1"], "env": {"A": 1}},
+    },
+)
+"""
+
+
+def test_every_problem_has_the_line_of_its_keyword(tmp_path: Path) -> None:
+    directory = write(tmp_path, "x/1.0", KEYWORDS)
+    with pytest.raises(ConfigFailure) as raised:
+        load(directory)
+    told = [line.removeprefix(f"{directory / 'build.py'}:") for line in raised.value.details]
+    assert told == [
+        "4: source: 'main' is no commit: all 40 digits 0-9 a-f, because a branch or a tag may move",
+        "7: build_dependencies: 'b a d' is not a requirement",
+        "9: as_of: 'yesterday' is not a date, YYYY-MM-DD",
+        "10: patches: there is no file '../outside' beside the recipe",
+        "10: patches: there is no file 'missing.patch' beside the recipe",
+        "12: env must give each name a text, not {'A': 1}",
+        "12: ot2-py310: cflag: did you mean cflags?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("'x.zip'", "must be made by one of package_build's functions"),
+        ("p.archive()", "an archive needs a URL"),
+        ("p.archive('ftp://x/y.zip')", "is no http, https or file URL"),
+        ("p.archive('https://x/y.zip', sha256='12')", "is no sha256"),
+        ("p.archive('https://x/y.zip', path='../up')", "must lie in the source's directory"),
+        ("p.debian_source('xy', '--help')", "cannot be of a Debian source package"),
+        ("p.git_source('ext::sh', '" + "0" * 40 + "')", "is no URL that git knows"),
+        ("p.local_source('../up')", "there is no directory '../up' beside the recipe"),
+    ],
+)
+def test_a_source_that_cannot_be(tmp_path: Path, source: str, said: str) -> None:
+    with pytest.raises(ConfigFailure, match=re.escape(said)):
+        load(write(tmp_path, "x/1.0", f"from builder import package_build as p\np.build_package({source})\n"))
+
+
+def test_what_holds_for_one_profile_is_added_for_it_only(tmp_path: Path) -> None:
+    text = (
+        "from builder import package_build as p\n"
+        "p.build_package(cflags=['-Os'], env={'A': '1'}, libraries=['zlib'], profiles={\n"
+        "    'ot2-py310': {'cflags': ['-O1'], 'env': {'A': '2', 'B': '3'}, 'build_dependencies': ['x<1']}})\n"
+    )
+    recipe = load(write(tmp_path, "x/1.0", text))
+    one, other = (recipe.for_profile(profile.load(name)) for name in ("ot2-py310", "ot2-py312"))
+    assert (one.cflags, one.env, one.build_dependencies) == (("-Os", "-O1"), {"A": "2", "B": "3"}, ("x<1",))
+    assert (other.cflags, other.env, other.libraries) == (("-Os",), {"A": "1"}, ("zlib",))
+    assert one.for_profile(profile.load("ot2-py310")) == one
+
+
+def test_who_builds_with_numpy_compiles_against_the_targets(tmp_path: Path) -> None:
+    text = "from builder import package_build as p\np.build_package(build_dependencies=['NumPy>=1.20']{})\n"
+    assert load(write(tmp_path, "x/1.0", text.format(""))).headers_of == ("NumPy>=1.20",)
+    assert load(write(tmp_path, "x/2.0", text.format(", headers_of=[]"))).headers_of == ()
+
+
+def test_a_project_can_be_refused(tmp_path: Path) -> None:
+    text = "from builder import package_build as p\np.refuse_package(reason='No\\n  ARM.', instead='numpy')\n"
+    recipe = load(write(tmp_path, "x/default", text))
+    assert recipe.refusal == package_build.Refusal(reason="No ARM.", instead="numpy")
