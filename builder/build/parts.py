@@ -49,13 +49,13 @@ def bill_of(wheel: WheelFile, request: BuildRequest, made: Made) -> Entry:
 
 
 def source_part(request: BuildRequest) -> Part:
-    """The source archive of a build. The index's sdist is named without the index: every mirror has the same one."""
-    source, recipe = request.source, request.recipe
-    own = recipe.source if recipe else None
-    if own and own.kind != IndexSdist.kind and source.url.startswith("http"):
-        purl = f"pkg:generic/{request.name}@{request.version}?download_url={quote(public(source.url), safe='')}"
-    elif source.url.startswith("http"):
+    """The source of a build. The index's sdist is named without the index: every mirror has the same one."""
+    source = request.source
+    url = public(source.url)
+    if source.kind == IndexSdist.kind and url.startswith("http"):
         purl = pypi_url(request.name, request.version, source.path.name)
+    elif url.startswith(("http", "git+http", "debian:")):
+        purl = f"pkg:generic/{request.name}@{request.version}?download_url={quote(url, safe='')}"
     else:  # of this computer: its place says nothing to others
         purl = f"pkg:generic/{request.name}@{request.version}?file_name={quote(source.path.name)}"
     return Part(role="source", name=request.name, version=request.version, purl=purl, sha256=source.sha256)

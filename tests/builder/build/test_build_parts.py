@@ -12,7 +12,6 @@ from builder.build.cross import Toolchain
 from builder.build.parts import Made, crate_parts, libcxx_version, library_parts, runtime_part, source_part
 from builder.build.request import BuildRequest, Source
 from builder.profile import load
-from builder.recipe import Recipe
 from builder.source import Archive
 from builder.toolchain.headers import Headers
 from builder.toolchain.zig import find_zig
@@ -86,11 +85,9 @@ def test_a_source_of_the_index_is_named_without_the_index_and_one_of_this_comput
     assert source_part(request).purl == "pkg:pypi/demo@1.0?file_name=demo-1.0.tar.gz"
     local = replace(request, source=replace(source, url="file:///home/me/demo-1.0.tar.gz"))
     assert source_part(local).purl == "pkg:generic/demo@1.0?file_name=demo-1.0.tar.gz"
-    own = Recipe(
-        name="demo", version="1.0", directory=Path(), digest="0", source=Archive(urls=(source.url,), sha256="00")
-    )
-    named = replace(request, recipe=own, source=replace(source, url="https://me:secret@host.example/demo.zip"))
-    assert source_part(named).purl == "pkg:generic/demo@1.0?download_url=https%3A%2F%2Fhost.example%2Fdemo.zip"
+    named = replace(source, url="https://me:secret@host.example/demo.zip", kind=Archive.kind)
+    purl = "pkg:generic/demo@1.0?download_url=https%3A%2F%2Fhost.example%2Fdemo.zip"
+    assert source_part(replace(request, source=named)).purl == purl
 
 
 def test_the_cplusplus_runtime_is_a_part_where_it_is_inside(tmp_path: Path) -> None:
