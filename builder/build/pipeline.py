@@ -22,7 +22,7 @@ from builder.build.product import check_identity, check_native, expects_native, 
 from builder.build.request import BuildRequest, Built, Uv
 from builder.build.sources import Backend, has_extension_sources, read_backend, uses_rust
 from builder.build.work import work_directory
-from builder.errors import AuditFailure, BuildFailure
+from builder.errors import AuditFailure, BuildFailure, ToolFailure
 from builder.events import Event, Report, silent
 from builder.fetch import public
 from builder.places import cache_root
@@ -84,10 +84,12 @@ def build_wheel(
             report(Event(subject=_subject(request), stage="build", message="installing build requirements"))
             requirements = front.install_requirements()
             report(Event(subject=_subject(request), stage="build", message=f"building for {request.profile.name}"))
-            wheel = WheelFile.open(front.build(work / "wheel"))
+            with _advising(toolchain):
+                made = front.build(work / "wheel")
+        wheel = WheelFile.open(made)
         check_identity(wheel, request)
         check_native(wheel, request, expected=expects_native(request, tree), log=log)
-        with _advising(toolchain.compiler):
+        with _advising(toolchain):
             path, found = finish(wheel, request, out, Made(tree=tree, work=work, toolchain=toolchain))
     seconds = monotonic() - started
     remember_seconds(request.name, request.profile, seconds)
@@ -215,13 +217,17 @@ def _naming(request: BuildRequest, log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _advising(compiler: Compiler) -> Iterator[None]:
-    """Adds what a compiler's user can do about a wheel that needs a newer system."""
+def _advising(toolchain: Toolchain) -> Iterator[None]:
+    """Adds what can be done about crates that need a younger compiler, and a wheel that needs a newer system."""
     try:
         yield
+    except ToolFailure as failure:
+        if toolchain.rust:
+            failure.why = failure.why or toolchain.rust.advice(failure.output)
+        raise
     except AuditFailure as failure:
         if any("-too-new" in line for line in failure.details):
-            failure.next = failure.next or compiler.advice
+            failure.next = failure.next or toolchain.compiler.advice
         raise
 
 

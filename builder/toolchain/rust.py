@@ -89,7 +89,7 @@ class Rust:
             return ""
         needed, here = ".".join(map(str, max(asked))), self.version.split()[1]
         return (
-            f"Its crates need rustc {needed}, and the one here that can build for robots is {here}.\n"
+            f"Its crates need rustc {needed}, and the one here that can build for robots is {here}. "
             f"Run: rustup update && rustup target add {self.target}   (or constrain it to an older version)."
         )
 
