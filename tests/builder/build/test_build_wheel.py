@@ -89,7 +89,8 @@ def test_changed_sources_are_not_unpacked(build, tmp_path: Path) -> None:
         build(request_for(source))
 
 
-def test_a_back_end_that_fails_shows_its_log_and_leaves_nothing(build, tmp_path: Path) -> None:
+def test_a_back_end_that_fails_shows_its_log_and_leaves_nothing(build, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("OT2DEPLOY_CACHE", str(tmp_path / "cache"))  # in the shared one other tests build meanwhile
     source = make_sdist(tmp_path, {"setup.py": "raise SystemExit('no such thing')\n"})
     with pytest.raises(ToolFailure) as raised:
         build(request_for(source))
