@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 import time
@@ -68,6 +69,7 @@ def doctor() -> Report:
             clock(time.time(), Path(__file__).stat().st_mtime),
             looked("uv", _uv),
             ssh_keys(_agent_keys(), Path.home() / ".ssh"),
+            looked("toolchains", _toolchains, without=compiling),
             looked("zig", _zig, without=compiling),
             *(
                 looked(f"CPython {minor}", partial(_interpreter, minor), without=f"{compiling} for robots with {minor}")
@@ -172,6 +174,24 @@ def _agent_keys() -> tuple[str, ...]:
         return ()
     kinds = [line.rpartition("(")[2].rstrip(")") for line in listed.stdout.splitlines() if line.endswith(")")]
     return tuple(kinds) if listed.status == 0 else ()
+
+
+def _toolchains() -> str:
+    from builder.toolchain import apt
+    from builder.toolchain.choice import supported
+
+    system, machine = platform.system(), platform.machine()
+    try:
+        docker = bool(_docker())
+    except Failure:
+        docker = False
+    found = supported(system, machine, docker=docker, debian=apt.available())
+    if not found:
+        raise ToolFailure(
+            f"{system} {machine} builds wheels in containers only, and there is no Docker",
+            next="Install Docker, or use indexes that have the wheels.",
+        )
+    return f"{system} {machine} builds with {', '.join(found)}"
 
 
 def _zig() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
@@ -28,8 +29,10 @@ ORIGINS = {
 def open_for(project: Project, **options: Any) -> Engine:
     """The engine with the project's directories searched first and its locks kept beside its state.
 
-    `options` are those of `open_engine`.
+    `options` are those of `open_engine`; without a toolchain it is the one that OT2DEPLOY_TOOLCHAIN names.
     """
+    if "toolchain" not in options and (named := os.environ.get("OT2DEPLOY_TOOLCHAIN")):
+        options["toolchain"] = named
     search = Search(environments=project.environments, packages=project.packages)
     return open_engine(project.lock_dir, search=search, **options)
 

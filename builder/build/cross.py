@@ -106,6 +106,16 @@ def hook_variables(
     return {**variables, **compilers, **(_of_recipe(recipe) if recipe else {})}
 
 
+def shown_variables(profile: Profile, compiler: Compiler, headers: Headers) -> dict[str, str]:
+    """The variables of a hook of a project in C that has no recipe, for people: BUILD is the build's directory."""
+    work, toolchain = Path("BUILD"), Toolchain(compiler=compiler, headers=headers)
+    files = Files(**{field: work / "files" / name for field, name in TEMPLATES.items()})
+    venv, tree = work / "venv", work / "source"
+    return hook_variables(
+        profile, toolchain, files, venv=venv, tree=tree, jobs=1, recipe=None, search=os.environ.get("PATH", os.defpath)
+    )
+
+
 def config_settings(backend: str, files: Files, recipe: Recipe | None) -> dict[str, str | list[str]]:
     """The config settings that a back end needs to be told of the target (meson has no variable for it).
 

@@ -27,3 +27,12 @@ def parse(name: str) -> Choice:
     if found := CONTAINER.fullmatch(name):
         return Choice(compiler=found["compiler"] or "zig", container=True, image=found["image"] or "")
     raise UsageFailure(f"no toolchain is named {name}", next=f"Toolchains: {', '.join(NAMES)}")
+
+
+def supported(system: str, machine: str, *, docker: bool, debian: bool) -> tuple[str, ...]:
+    """The toolchains that a host can use: `system` and `machine` as platform has them (Linux, x86_64), whether Docker
+    answers, whether it is a Debian. Pure."""
+    if system != "Linux":  # the target's headers are those of a Linux CPython
+        return NAMES[-1:] if docker else ()
+    own = [name for name in NAMES[:-1] if name != "gcc:debian" or (debian and machine == "x86_64")]
+    return (*own, *(NAMES[-1:] if docker else ()))

@@ -69,6 +69,20 @@ offline = click.option("--offline", is_flag=True, help="Use no index and no down
 no_repair = click.option(
     "--no-repair", is_flag=True, help="Build from source instead of repairing a wheel that is only a little too new."
 )
+
+
+def _toolchain(_ctx: click.Context, _: click.Parameter, value: str) -> str:
+    from builder.toolchain.choice import parse
+
+    parse(value)
+    return value
+
+
+toolchain = click.option(
+    "--toolchain", default="zig", envvar="OT2DEPLOY_TOOLCHAIN", show_default=True, show_envvar=True, metavar="NAME",
+    callback=_toolchain,
+    help="What compiles: zig, gcc:DIR, gcc:URL#sha256=HEX, gcc:debian, or container[=IMAGE][:COMPILER].",
+)  # fmt: skip
 profiles = click.option(
     "--profile", "profiles", required=True, multiple=True, metavar="NAME",
     help="The ABI: ot2-py310, ot2-py312, debian-12-armhf or host. May be given again.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,16 +20,21 @@ def command() -> None:
 
 @command.command("show")
 @options.profiles
+@options.toolchain
 @options.offline
 @options.output
-def show(profiles: tuple[str, ...], offline: bool) -> Shown:
+def show(profiles: tuple[str, ...], toolchain: str, offline: bool) -> Shown:
     """Show compiler, target, headers and the variables that a build back end sees.
 
-    Headers are made when they are not there yet.
+    Headers and a compiler's archive are got when they are not there yet. BUILD stands for the build's own directory.
     """
-    told = [_described(profile, offline=offline) for profile in _load(profiles)]
+    told = [_described(profile, toolchain, offline=offline) for profile in _load(profiles)]
     parts = tuple(
-        table(("what", "is"), [(name, str(value)) for name, value in one.items() if value], title=str(one["profile"]))
+        table(
+            ("what", "is"),
+            [(name, _text(value)) for name, value in {**one, **one["variables"]}.items() if name != "variables"],
+            title=str(one["profile"]),
+        )
         for one in told
     )
     return Shown(result=Answer(data={"toolchains": told}), parts=parts)
@@ -37,16 +42,28 @@ def show(profiles: tuple[str, ...], offline: bool) -> Shown:
 
 @command.command("prepare")
 @options.profiles
+@options.toolchain
+@options.offline
 @options.output
-def prepare(profiles: tuple[str, ...]) -> Shown:
-    """Make the compiler's libraries for a profile now, once; otherwise the first build does."""
+def prepare(profiles: tuple[str, ...], toolchain: str, offline: bool) -> Shown:
+    """Make the compiler's libraries and the container's image now, once; otherwise the first build does."""
+    from builder import docker_engine
+    from builder.toolchain.choice import parse
     from builder.toolchain.compiler import find_compiler
+    from builder.toolchain.container_image import ensure_image
 
-    compiler = find_compiler("zig")
+    choice, wanted = parse(toolchain), _load(profiles)
     with options.reporting() as report:
-        took = {profile.name: compiler.prepare(profile, report=report) for profile in _load(profiles)}
+        compiler = find_compiler(toolchain, offline=offline)
+        took = {profile.name: compiler.prepare(profile, report=report) for profile in wanted}
+        images = {}
+        if choice.container:
+            docker = docker_engine.connect()
+            for profile in wanted:
+                images[profile.name] = ensure_image(choice.image, profile.python, docker, report, offline=offline)
     told = [f"{name}: prepared in {units.seconds(s)}" if s else f"{name}: no change" for name, s in took.items()]
-    return Shown(result=Answer(data={"seconds": took}), parts=(lines(*told),))
+    told += [f"{name}: image {image}" for name, image in images.items()]
+    return Shown(result=Answer(data={"seconds": took, "images": images}), parts=(lines(*told),))
 
 
 def _load(names: tuple[str, ...]) -> list[Profile]:
@@ -55,16 +72,21 @@ def _load(names: tuple[str, ...]) -> list[Profile]:
     return [profile_host.load(name) for name in names]
 
 
-def _described(profile: Profile, *, offline: bool) -> dict[str, str]:
-    from builder.toolchain.compiler import find_compiler
-    from builder.toolchain.headers import module_name, prepare_headers
+def _described(profile: Profile, toolchain: str, *, offline: bool) -> dict[str, Any]:
+    from builder.build.cross import shown_variables
+    from builder.toolchain.compiler import find_compiler, identity_of
+    from builder.toolchain.headers import prepare_headers
 
-    compiler = find_compiler("zig")
+    compiler = find_compiler(toolchain, offline=offline)
     headers = prepare_headers(profile, offline=offline)
     return {
         "profile": profile.name,
         "compiler": compiler.name,
-        "headers": ", ".join(f"{name} {value}" for name, value in headers.origin.items()),
-        "sysconfig": f"{module_name(profile)} in {headers.site}",
-        **compiler.variables(profile, include=headers.include),
+        "identity": identity_of(toolchain, offline=offline),
+        "headers": dict(headers.origin),
+        "variables": shown_variables(profile, compiler, headers),
     }
+
+
+def _text(value: Any) -> str:
+    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)
