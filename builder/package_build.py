@@ -155,7 +155,7 @@ def build_package(
     in order instead of the project's PEP 517 back end; `build_dependencies` come on top of what the project asks for.
 
     `constraints` hold for build requirements, `as_of` (YYYY-MM-DD) hides those uploaded later. `libraries` are static
-    ones of the target (`ot2deploy toolchain show` lists them). `headers_of` are projects whose wheel for the target is
+    ones of the target (`builder.toolchain.sysroot` lists them). `headers_of` are projects whose wheel for the target is
     made first, its C headers standing before the host's; numpy is one where it is a build dependency and none is
     named. `native` are globs of shared objects that the wheel must hold,
     () for a pure wheel. `cflags` and `ldflags` reach the C and C++ compiler last but for our own. `env` and

@@ -102,6 +102,11 @@ class DebianSource:
     path: str | None = None
     sha256: str | None = None
 
+    @property
+    def url(self) -> str:
+        """The package as a URL, for provenance only."""
+        return f"debian:{self.package}={self.version}"
+
     def __str__(self) -> str:
         return f"Debian source package {self.package} {self.version}"
 
@@ -114,6 +119,11 @@ class GitSource:
     url: str
     commit: str
     path: str | None = None
+
+    @property
+    def pinned_url(self) -> str:
+        """Repository and commit in one, as in a requirement."""
+        return f"git+{public(self.url)}@{self.commit}"
 
     def __str__(self) -> str:
         return f"commit {self.commit[:12]} of {public(self.url)}"

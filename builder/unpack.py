@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -57,6 +58,7 @@ def unpack(archive: Path, destination: Path, *, subdirectory: str | None = None)
 
 
 def _unzip(archive: Path, destination: Path) -> None:
+    links: list[tuple[Path, str]] = []
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
             mode = info.external_attr >> 16
@@ -64,7 +66,26 @@ def _unzip(archive: Path, destination: Path) -> None:
             if path.is_absolute() or ".." in path.parts or "\\" in info.orig_filename or ":" in "".join(path.parts[:1]):
                 raise BadSource(f"member {info.orig_filename!r} leaves the archive", subject=archive.name)
             if stat.S_ISLNK(mode):
-                raise BadSource(f"member {info.orig_filename!r} is a link", subject=archive.name)
+                links.append((destination / path, file.read(info).decode()))
+                continue
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise BadSource(f"member {info.orig_filename!r} is a device", subject=archive.name)
             written = Path(file.extract(info, destination))
             if mode & 0o111 and written.is_file():  # extract() drops modes, and configure must stay a program
                 written.chmod(0o755)
+    _link(links, destination, archive.name)
+
+
+def _link(links: list[tuple[Path, str]], destination: Path, archive: str) -> None:
+    """Makes the links of an archive when all else is written, so that nothing is written through one."""
+    inside = destination.resolve()
+    for path, target in links:
+        if not path.parent.resolve().is_relative_to(inside):  # through a link made before
+            raise BadSource(f"member {path.name!r} lies outside", subject=archive)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+    for path, target in links:  # where one leads may hang on another
+        if Path(target).is_absolute() or not Path(os.path.realpath(path)).is_relative_to(inside):
+            raise BadSource(
+                f"member {path.relative_to(destination).as_posix()!r} links to the outside", subject=archive
+            )

@@ -32,10 +32,11 @@ from builder.toolchain import apt
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
     """A source before it is got. `identity` says which bytes it has, so that a wheel made of them is known again;
-    `why` says why it is not the one that the recipe names.
+    `path` is the project's directory in it, `why` the reason for it if it is not the one that the recipe names.
     """
 
     kind: str
+    filename: str
     url: str
     identity: str
     fetch: Callable[[], Blob]
@@ -58,21 +59,22 @@ def choose(job: Job) -> Chosen | None:
     own = job.recipe.source if job.recipe and not job.wanted.local else None
     match own:
         case GithubDevSource() | GithubReleaseSDistSource() | Archive() if own.sha256:
-            fetch = partial(_archive, job, own, own.sha256)
-            return Chosen(kind=own.kind, url=public(own.urls[0]), identity=own.sha256, path=own.path, fetch=fetch)
+            chosen = partial(Chosen, filename=own.filename, url=public(own.urls[0]), identity=own.sha256)
+            return chosen(kind=own.kind, path=own.path, fetch=partial(_archive, job, own, own.sha256))
         case DebianSource() if own.sha256:
-            url, fetch = f"debian:{own.package}={own.version}", partial(_debian, job, own, own.sha256)
-            return Chosen(kind=own.kind, url=url, identity=own.sha256, path=own.path, fetch=fetch)
+            chosen = partial(Chosen, filename=f"{own.package}_{own.version}", identity=own.sha256, url=own.url)
+            return chosen(kind=own.kind, path=own.path, fetch=partial(_debian, job, own, own.sha256))
         case GitSource():
-            url, digest = f"git+{public(own.url)}@{own.commit}", digest_of([own.url, own.commit])
-            fetch = partial(_made, job, f"{own.commit}.tar", digest, url, partial(git.export, own.url, own.commit))
-            return Chosen(kind=own.kind, url=url, identity=digest, path=own.path, fetch=fetch)
+            key, filename = digest_of([own.url, own.commit]), f"{own.commit}.tar"
+            fetch = partial(_made, job, filename, key, own.pinned_url, partial(git.export, own.url, own.commit))
+            chosen = partial(Chosen, filename=filename, url=own.pinned_url, identity=key)
+            return chosen(kind=own.kind, path=own.path, fetch=fetch)
         case LocalSource():
             assert job.recipe is not None
-            directory = job.recipe.directory / own.path
-            digest = digest_of(local.contents(directory))
-            fetch = partial(_made, job, f"{job.wanted.name}.tar", digest, "", partial(local.pack, directory))
-            return Chosen(kind=own.kind, url="", identity=digest, fetch=fetch)
+            directory, filename = job.recipe.directory / own.path, f"{job.wanted.name}.tar"
+            key = digest_of(local.contents(directory))
+            fetch = partial(_made, job, filename, key, "", partial(local.pack, directory))
+            return Chosen(kind=own.kind, filename=filename, url="", identity=key, fetch=fetch)
     return _sdist(job, own)
 
 
@@ -80,7 +82,8 @@ def _sdist(job: Job, own: Named | None) -> Chosen | None:
     """The locked sdist, in place of what the recipe names without saying which bytes are meant."""
     sdist, why = job.wanted.sdist, ""
     if sdist is None:
-        reason = "pin it with: ot2deploy recipe pin" if own else "the lock has none"
+        unpinned = own and not isinstance(own, IndexSdist)
+        reason = f"pin it with: ot2deploy recipe pin {job.wanted.name}" if unpinned else "the lock has none"
         job.pass_over(str(own or "source distribution"), [reason])
         return None
     if isinstance(own, IndexSdist) and own.sha256 not in (None, sdist.sha256):
@@ -95,6 +98,7 @@ def _sdist(job: Job, own: Named | None) -> Chosen | None:
         job.pass_over(str(own), ["its recipe gives no sha256 for it; built from the index's sdist"])
     return Chosen(
         kind=IndexSdist.kind,
+        filename=sdist.filename,
         url=public(sdist.url),
         identity=sdist.sha256,
         fetch=partial(job.get, sdist),
@@ -103,24 +107,32 @@ def _sdist(job: Job, own: Named | None) -> Chosen | None:
 
 
 def _archive(job: Job, own: ArchiveSource, sha256: str) -> Blob:
-    """The archive from the first of its places that has it with the right bytes."""
+    """The archive from the first of its places that has it with the right bytes; the index's sdist may be one."""
+    files = [LockedFile(filename=own.filename, url=url, sha256=sha256) for url in own.urls] + _same(job, sha256)
     failures: list[NetworkFailure] = []
-    for url in own.urls:
+    for file in files:
         try:
-            return job.get(LockedFile(filename=own.filename, url=url, sha256=sha256))
+            return job.get(file)
         except Missing:
             raise
         except NetworkFailure as failure:
-            job.tell(f"{public(url)}: {failure.what}", level="info")
+            job.tell(f"{public(file.url)}: {failure.what}", level="info")
             failures.append(failure)
     if len(failures) == 1:
         raise failures[0]
-    said = tuple(f"{public(url)}: {failure}" for url, failure in zip(own.urls, failures, strict=True))
+    said = tuple(f"{public(file.url)}: {failure}" for file, failure in zip(files, failures, strict=True))
     kind = HashFailure if any(isinstance(failure, HashFailure) for failure in failures) else NetworkFailure
     raise kind(f"none of the {len(said)} places of its source has it", subject=job.subject, details=said)
 
 
+def _same(job: Job, sha256: str) -> list[LockedFile]:
+    """The locked sdist where it is the very same file."""
+    return [file for file in [job.wanted.sdist] if file and file.sha256 == sha256]
+
+
 def _debian(job: Job, own: DebianSource, sha256: str) -> Blob:
+    for file in _same(job, sha256):
+        return job.get(file)
     store = job.engine.store
     with store.lock(f"get-{sha256}"):
         if known := store.blob(sha256):
@@ -129,7 +141,7 @@ def _debian(job: Job, own: DebianSource, sha256: str) -> Blob:
             raise Missing(job.subject, (f"{own} (sha256 {sha256})",))
         with store.scratch() as work:
             path = apt.upstream_archive(own.package, own.version, sha256, work)
-            return store.add(path, how="public", facts={"url": str(own)}, sha256=sha256)
+            return store.add(path, how="public", facts={"url": own.url}, sha256=sha256)
 
 
 def _made(job: Job, filename: str, key: str, url: str, make: Callable[[Path], None]) -> Blob:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING
 
 from builder.acquire.job import Acquired, Job, PassedOver
 from builder.errors import AuditFailure, BuildFailure, NetworkFailure
 from builder.files import digest_of
 from builder.selection import FITS, Candidate
 from builder.store import Blob
-from builder.wheel import WheelFile
+
+if TYPE_CHECKING:
+    from builder.build import BuildRequest, Source
 
 Strategy = Callable[[Job], Blob | None]
 
@@ -60,7 +60,7 @@ def repaired(job: Job) -> Blob | None:
 def built(job: Job) -> Blob | None:
     """A wheel built from the sdist by its own back end, for the profile."""
     from builder.acquire.source import choose
-    from builder.build import BuildOptions, BuildRequest
+    from builder.build import BuildOptions
 
     if job.recipe and job.recipe.refusal:
         refusal = job.recipe.refusal
@@ -73,30 +73,20 @@ def built(job: Job) -> Blob | None:
     known = engine.store.answer("build", key)
     if known and (made_before := engine.store.blob(known)):  # for other offers or options, and the same wheel
         return made_before if accepted(job, made_before, expect_native=job.wanted.native) else None
-    source = chosen.get()
     if job.recipe and job.build_as_of not in (job.as_of, job.recipe.as_of):
         opened = ", ".join(job.recipe.open_dependencies)
         job.tell(f"its recipe leaves {opened} open: as of {job.build_as_of}, the day of the release", level="info")
-    request = BuildRequest(
-        name=job.wanted.name,
-        version=job.wanted.version,
-        source=source,
-        profile=job.profile,
-        recipe=job.recipe,
-        as_of=job.build_as_of,
-        expects_native=job.wanted.native or None,
-        headers_of=_headers_of(job),
-    )
     options = BuildOptions(offline=engine.offline, timeout=engine.timeout, toolchain=engine.toolchain)
     with engine.store.scratch() as work:
         try:
+            request = _request(job, chosen.get())
             made = engine.tools.build(request, work, uv=engine.uv(), options=options, report=job.report)
         except NetworkFailure:
             raise
         except BuildFailure as failure:
             reasons = filter(None, [failure.what, failure.why])
             lines = filter(None, [*failure.details, failure.next])
-            job.pass_over(f"build of {source.path.name}", reasons, lines=lines)
+            job.pass_over(f"build of {chosen.filename}", reasons, lines=lines)
             return None
         how = "local" if job.wanted.local else "built"
         blob = engine.store.add(made.path, how=how, facts=made.provenance)
@@ -104,14 +94,20 @@ def built(job: Job) -> Blob | None:
     return blob if accepted(job, blob, expect_native=job.wanted.native) else None
 
 
-def _headers_of(job: Job) -> tuple[WheelFile, ...]:
-    """The profile's wheels of the projects whose headers the recipe asks for, in versions it allows."""
-    recipe = job.recipe
-    if recipe is None:
-        return ()
-    limits = {canonicalize_name(one.name): one for one in map(Requirement, recipe.constraints)}
-    wanted = [str(limits.get(canonicalize_name(name), name)) for name in recipe.headers_of]
-    return tuple(WheelFile.open(job.other(name, job.build_as_of).path) for name in wanted)
+def _request(job: Job, source: Source) -> BuildRequest:
+    from builder.acquire.headers import headers_for
+    from builder.build import BuildRequest
+
+    return BuildRequest(
+        name=job.wanted.name,
+        version=job.wanted.version,
+        source=source,
+        profile=job.profile,
+        recipe=job.recipe,
+        as_of=job.build_as_of,
+        expects_native=job.wanted.native or None,
+        headers_of=headers_for(job, source),
+    )
 
 
 def _build_key(job: Job, source: str) -> str:

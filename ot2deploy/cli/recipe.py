@@ -11,7 +11,7 @@ import click
 
 from ot2deploy.cli import options, recipe_edit
 from ot2deploy.cli.outcomes import failures
-from ot2deploy.cli.result import Answer, Part, Shown, lines, table
+from ot2deploy.cli.result import Part, Shown, lines, table
 
 if TYPE_CHECKING:
     from builder.errors import Failure
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class Listed:
     """Recipes that were read, and what is wrong with the others."""
 
     good: tuple[Recipe, ...]
@@ -32,7 +32,15 @@ class Checked:
         return 2 if self.bad else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """What the good ones say, errors of the others."""
+        """Names and reasons of the good ones, errors of the others."""
+        return {"recipes": [_told(one) for one in self.good], "errors": [failure.as_dict() for failure in self.bad]}
+
+
+class Checked(Listed):
+    """The same, whole."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that the good ones say, with advice; errors of the others."""
         return {"good": [_whole(recipe) for recipe in self.good], "errors": [failure.as_dict() for failure in self.bad]}
 
 
@@ -50,13 +58,10 @@ command.add_command(recipe_edit.pin)
 @options.output
 def list_recipes(project: Project) -> Shown:
     """List the recipes: the project's own first, then the shipped ones."""
-    from builder import recipe
-
-    found = [recipe.load(directory) for directory in _directories(project)]
-    rows = [(one.name, one.version or "any", _why(one)) for one in found]
+    good, bad = _read(_directories(project))
+    rows = [(one.name, one.version or "any", _why(one)) for one in good]
     return Shown(
-        result=Answer(data={"recipes": [_told(one) for one in found]}),
-        parts=(table(("project", "version", "reason"), rows),),
+        result=Listed(good=good, bad=bad), parts=(table(("project", "version", "reason"), rows), *failures(bad))
     )
 
 
@@ -69,18 +74,24 @@ def check(files: tuple[Path, ...], project: Project) -> Shown:
 
     FILE is a build.py below NAME/VERSION, and all that it says is shown, with advice. Without it, every recipe is read.
     """
+    good, bad = _read(_named(files) if files else _directories(project))
+    parts = [part for one in good for part in _shown(one)] if files else [_table(good)]
+    return Shown(result=Checked(good=good, bad=bad), parts=(*parts, *failures(bad)))
+
+
+def _read(directories: Iterable[Path]) -> tuple[tuple[Recipe, ...], tuple[Failure, ...]]:
+    """The recipes that are good, and what is wrong with the others."""
     from builder import recipe
     from builder.errors import Failure
 
     good: list[Recipe] = []
     bad: list[Failure] = []
-    for directory in _named(files) if files else _directories(project):
+    for directory in directories:
         try:
             good.append(recipe.load(directory))
         except Failure as failure:
             bad.append(failure)
-    parts = [part for one in good for part in _shown(one)] if files else [_table(good)]
-    return Shown(result=Checked(good=tuple(good), bad=tuple(bad)), parts=(*parts, *failures(bad)))
+    return tuple(good), tuple(bad)
 
 
 def _directories(project: Project) -> Iterator[Path]:
@@ -94,7 +105,7 @@ def _named(files: Iterable[Path]) -> Iterator[Path]:
         yield file.absolute() if file.is_dir() else file.absolute().parent
 
 
-def _table(recipes: list[Recipe]) -> Part:
+def _table(recipes: Iterable[Recipe]) -> Part:
     from builder.recipe_advice import advice
 
     rows = [(one.name, one.version or "any", "ok", str(len(advice(one)) or "")) for one in recipes]

@@ -157,6 +157,22 @@ def test_no_place_has_it(tmp_path: Path, public: Path) -> None:
     assert len(raised.value.details) == 2
 
 
+def test_the_index_is_one_more_place_of_the_same_file(tmp_path: Path, public: Path) -> None:
+    sdist = served(tarred(public / "demo-1.0.tar.gz"))
+    lab = Lab(tmp_path, source=p.archive((public / "gone.tar.gz").as_uri(), sha256=sdist.sha256))
+    lab.acquire(sdist)
+    assert lab.tools.requests[0].source.sha256 == sdist.sha256
+
+
+def test_a_host_that_cannot_fetch_the_source_is_a_reason_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apt, "available", lambda: False)
+    with pytest.raises(BuildFailure, match="no wheel for") as raised:
+        Lab(tmp_path, source=p.debian_source("demo", "1.0-1", sha256="0" * 64)).acquire()
+    assert any("has no apt-get" in line for line in raised.value.details)
+
+
 def test_a_source_without_sha256_gives_way_to_the_sdist_and_that_is_told(tmp_path: Path, public: Path) -> None:
     lab = Lab(tmp_path, source=p.github_source(org="pandas-dev", repo="pandas", tag="v1.5.0"))
     found = lab.acquire(served(tarred(public / "demo-1.0.tar.gz")))

@@ -63,16 +63,44 @@ def test_zip_members_that_must_not_be_written(tmp_path: Path, name: str) -> None
     assert not list(tmp_path.rglob("*escaped"))
 
 
-def test_zip_keeps_programs_and_refuses_links(tmp_path: Path) -> None:
-    program, link = zipfile.ZipInfo("a-1/configure"), zipfile.ZipInfo("a-1/link")
-    program.external_attr, link.external_attr = 0o100755 << 16, 0o120777 << 16
+def zip_links(path: Path, *links: tuple[str, str]) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        for name, target in links:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o120777 << 16
+            file.writestr(info, target)
+        file.writestr("a-1/deep/x.c", "x")
+    return path
+
+
+def test_zip_keeps_programs_and_links(tmp_path: Path) -> None:
+    program = zipfile.ZipInfo("a-1/configure")
+    program.external_attr = 0o100755 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr(program, "#!/bin/sh\n")
     assert (unpack(tmp_path / "a.zip", tmp_path / "out") / "configure").stat().st_mode & 0o100
-    with zipfile.ZipFile(tmp_path / "b.zip", "w") as file:
-        file.writestr(link, "/etc/passwd")
-    with pytest.raises(BadSource, match="is a link"):
-        unpack(tmp_path / "b.zip", tmp_path / "out-b")
+    tree = unpack(zip_links(tmp_path / "b.zip", ("a-1/src/x.c", "../deep/x.c")), tmp_path / "out-b")
+    assert (tree / "src" / "x.c").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        [("a-1/link", "/etc/passwd")],
+        [("a-1/link", "../../escaped")],
+        [("a-1/out", "../.."), ("a-1/out/escaped", "x")],
+        [("a-1/p", "q/../.."), ("a-1/q", ".")],
+        [("a-1/loop", "loop/../../..")],
+        [("a-1/deep/x.c", "y")],
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_zip_links_that_must_not_be(tmp_path: Path, links: list[tuple[str, str]]) -> None:
+    (tmp_path / "deep").mkdir()
+    with pytest.raises(BadSource):
+        unpack(zip_links(tmp_path / "a.zip", *links), tmp_path / "deep" / "out")
+    assert not [path for path in tmp_path.rglob("escaped") if path.parent.resolve() == tmp_path]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
 
 
 def test_subdirectories_stay_inside(tmp_path: Path) -> None:

@@ -96,6 +96,15 @@ def test_both_directories_are_discovered_in_a_stable_order(run_cli, write, no_pr
         assert [(one["name"], one["version"]) for one in told[:2]] == [("ant", None), ("zebra", "1.0")]
 
 
+def test_a_wrong_recipe_does_not_hide_the_others(run_cli, write) -> None:
+    write("package/ant/default", PREFECT)
+    write("package/bee/default", "build(\n")
+    ran = run_cli("recipe", "list")
+    assert ran.status == 2
+    assert "ant" in ran.out
+    assert "bee/default/build.py:1: " in ran.out + ran.err
+
+
 def test_advice_on_what_nobody_knows(run_cli, write) -> None:
     file = write(
         "package/x/1.0",
