@@ -44,10 +44,13 @@ class Resolved:
     lock: Lock
     local: tuple[str, ...] = ()
 
+    def needed(self, profile: Profile) -> tuple[Wanted, ...]:
+        """All packages that a profile needs for it. Raises BuildFailure, see `select`."""
+        return select(self.lock, profile, local=self.local)
+
     def wanted(self, profile: Profile) -> tuple[Wanted, ...]:
-        """The packages whose wheels are wanted for a profile. Raises BuildFailure, see `select`."""
-        found = select(self.lock, profile, local=self.local)
-        return found if self.order.closure else tuple(one for one in found if one.requested)
+        """Those of them whose wheels are wanted."""
+        return tuple(one for one in self.needed(profile) if self.order.closure or one.requested)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +171,7 @@ def _meant(text: str, search: Search, base: Path, *, newest: bool) -> Environmen
     path = base / Path(text).expanduser()
     if (path / RECIPE).is_file() or path.name == RECIPE:
         return _named(_of_recipe(path.resolve(), search), search, newest=newest)
-    if text.startswith((".", "/", "~")) or "://" in text.partition(" @ ")[0] or text.endswith(ARCHIVES):
+    if " @ " not in text and (text.startswith((".", "/", "~")) or "://" in text or text.endswith(ARCHIVES)):
         return targets.resolve(text, search, base=base)
     return _named(text, search, newest=newest)
 
@@ -187,6 +190,10 @@ def _named(text: str, search: Search, *, newest: bool) -> Environment:
     recipe = None if newest else targets.recipe_version(canonicalize_name(requirement.name), search)
     if recipe and not requirement.specifier:
         requirement.specifier = SpecifierSet(f"=={recipe}")
+    elif not requirement.specifier and targets.find_environment(text, search):
+        raise UsageFailure(
+            f"{text} is an environment", next=f"Write --env {text} for all of it, or {text}==VERSION for the project."
+        )
     return Environment(name=safe_name(requirement.name), requirements=(str(requirement),), source="requirement")
 
 

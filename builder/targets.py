@@ -42,7 +42,7 @@ def resolve(target: str, search: Search, *, base: Path | None = None) -> Environ
     target, base = target.strip(), base or Path.cwd()
     if re.match(r"[a-z+]+://|file:", target):
         return _unshared(_url(target), search)
-    if target.startswith((".", "/", "~")) or target.endswith(ARCHIVES):
+    if target.startswith((".", "/", "~")) or (" @ " not in target and target.endswith(ARCHIVES)):
         return _path(base / Path(target).expanduser())
     if NAME.fullmatch(target) and (file := find_environment(target, search)):
         return load(file)

@@ -10,7 +10,10 @@ from typing import Any
 
 from builder.acquire import Acquired, Gathered, gather
 from builder.acquire.job import Job
+from builder.assembly import bundle_of
+from builder.bundle import Bundle
 from builder.engine import Engine
+from builder.environment import Environment
 from builder.errors import Failure
 from builder.events import Event, Report, silent
 from builder.files import disk_failures, replacing, sha256_file
@@ -72,20 +75,29 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Wheels:
-    """What became of an order. `not_tried` are packages that a failure left alone when it was to be the last thing."""
+    """What became of an order. `not_tried` are packages that a failure left alone when it was to be the last thing.
+
+    `bundles` hold the wheels with all that they need, each beside the environment that it was made of; only where they
+    were asked for and nothing of them failed.
+    """
 
     made: tuple[Made, ...] = ()
     failed: tuple[Failed, ...] = ()
     not_tried: tuple[str, ...] = ()
+    bundles: tuple[tuple[Environment, Bundle], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class How:
-    """How wheels are to be had: `from_source` builds what the order names even where an index has it."""
+    """How wheels are to be had: `from_source` builds what the order names even where an index has it.
+
+    With `bundles` all that the wheels need is had, too, so that they can be run.
+    """
 
     out: Path
     from_source: bool = False
     fail_fast: bool = False
+    bundles: bool = False
 
 
 def make_wheels(order: Order, profiles: Sequence[Profile], engine: Engine, how: How, report: Report = silent) -> Wheels:
@@ -102,19 +114,21 @@ def _make_wheels(order: Order, profiles: Sequence[Profile], engine: Engine, how:
     made: list[Made] = []
     failed = [Failed(name=failure.subject, profile="", failure=failure) for failure in resolution.failures]
     not_tried: list[str] = []
+    bundles: list[tuple[Environment, Bundle]] = []
     for profile in profiles:
         for part in resolution.parts:
             if failed and how.fail_fast:
                 not_tried += [f"{text} for {profile.name}" for text in part.order.environment.wanted]
                 continue
             try:
-                wanted = _to_make(part, profile, how)
+                wanted = part.wanted(profile)
+                needed = _from_source(part.needed(profile) if how.bundles else wanted, how)
             except Failure as failure:
                 failed.append(
                     Failed(name=", ".join(part.order.environment.wanted), profile=profile.name, failure=failure)
                 )
                 continue
-            got = _gather(part, wanted, profile, engine, how, logs)
+            got = _gather(part, needed, profile, engine, how, logs)
             made += [_made(got.found[one.name], got.jobs[one.name], how.out) for one in wanted if one.name in got.found]
             failed += [
                 Failed(name=name, profile=profile.name, failure=failure, log=logs.of(name, got))
@@ -122,12 +136,15 @@ def _make_wheels(order: Order, profiles: Sequence[Profile], engine: Engine, how:
             ]
             left = (one for one in wanted if one.name not in got.found and one.name not in got.failures)
             not_tried += [f"{one.name} {one.version} for {profile.name}" for one in left]
-    return Wheels(made=tuple(_once(made)), failed=tuple(failed), not_tried=tuple(not_tried))
+            if how.bundles and len(got.found) == len(needed):
+                environment = part.order.environment
+                bundle = bundle_of(environment, profile, engine, tuple(got.found.values()), part.lock)
+                bundles.append((environment, bundle))
+    return Wheels(made=tuple(_once(made)), failed=tuple(failed), not_tried=tuple(not_tried), bundles=tuple(bundles))
 
 
-def _to_make(part: Resolved, profile: Profile, how: How) -> tuple[Wanted, ...]:
+def _from_source(found: tuple[Wanted, ...], how: How) -> tuple[Wanted, ...]:
     """The packages; from source, those that are named get no wheel of an index to choose."""
-    found = part.wanted(profile)
     if not how.from_source:
         return found
     return tuple(replace(one, candidates=()) if one.requested and one.sdist else one for one in found)

@@ -78,10 +78,10 @@ def emulated(project: Project, target: str, profiles: tuple[str, ...], limits: d
             project=project, target=target, profiles=profiles, options=limits, report=report, **request
         )
         proofs = qualify(asked)
-    return Shown(result=proofs, parts=tuple(part for found in proofs.found for part in _parts(found)))
+    return Shown(result=proofs, parts=tuple(part for found in proofs.found for part in parts(found)))
 
 
-def _parts(found: Qualified) -> Iterator[Part]:
+def parts(found: Qualified) -> Iterator[Part]:
     """A proof as people read it: what was run, what did not go well, and what to do about it."""
     why = f" ({found.why})" if found.why else ""
     yield lines(f"{found.environment} {release(found.digest)} for {found.title}: {found.state}{why}", style="title")
@@ -98,7 +98,7 @@ def _parts(found: Qualified) -> Iterator[Part]:
     yield lines(_summary(found))
     if found.twin:
         yield lines("")
-        yield from _parts(found.twin)
+        yield from parts(found.twin)
 
 
 def _summary(found: Qualified) -> str:

@@ -14,14 +14,16 @@ import click
 
 from builder.errors import UsageFailure
 from builder.events import Event
-from ot2deploy.cli import options, units, wheel_order
+from ot2deploy.cli import options, qualify, units, wheel_order
 from ot2deploy.cli.follow import Follower, Sink
 from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Answer, Part, Shown, lines, table
 
 if TYPE_CHECKING:
+    from builder.engine import Engine
     from builder.events import Report
     from builder.outlook import Outlook
+    from builder.qualify import Qualified
     from builder.wheels import Made, Wheels
     from ot2deploy.project import Project
 
@@ -31,24 +33,33 @@ DIST = Path("dist")
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The wheels of an order and where they are; 1 when one is lacking."""
+    """The wheels of an order, where they are, and their proofs, if they were run; 1 when one is lacking or failed."""
 
     wheels: Wheels
     out: Path
+    proofs: tuple[Qualified, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 when there is a wheel for everything."""
-        return int(bool(self.wheels.failed))
+        """0 when there is a good wheel for everything."""
+        return int(bool(self.wheels.failed) or not all(proof.ok for proof in self.proofs))
+
+    def state(self, made: Made) -> str:
+        """What is known of a wheel: of being run only where it was in a bundle that was."""
+        for (_, bundle), proof in zip(self.wheels.bundles, self.proofs, strict=False):
+            if proof.profile == made.profile and made.sha256 in [row["sha256"] for row in bundle.manifest["wheels"]]:
+                return proof.state if proof.ok else "failed"
+        return "audited"
 
     def as_dict(self) -> dict[str, Any]:
         """Every wheel, every failure."""
         return {
             "directory": str(self.out),
             "changed": any(made.changed for made in self.wheels.made),
-            "wheels": [made.as_dict() for made in self.wheels.made],
+            "wheels": [{**made.as_dict(), "state": self.state(made)} for made in self.wheels.made],
             "failed": [failed.as_dict() for failed in self.wheels.failed],
             "not_tried": list(self.wheels.not_tried),
+            "qualified": [proof.as_dict() for proof in self.proofs],
         }
 
 
@@ -56,6 +67,7 @@ class Result:
 @wheel_order.packages
 @click.option("--with-dependencies", is_flag=True, help="Also all that the named projects need.")
 @click.option("--from-source", is_flag=True, help="Build what is named even where an index has a wheel that fits.")
+@click.option("--test", is_flag=True, help="Run the wheels, with all that they need, on an emulated ARM interpreter.")
 @click.option(
     "--explain", is_flag=True, help="Say for each package how its wheel would be had, and why. Nothing is built."
 )
@@ -77,6 +89,7 @@ class Result:
     "--build-type", type=click.Choice(["packages-only", "index-only", "both"]), default="packages-only",
     show_default=True, help="Wheels, an index of them, or both. Only wheels can be made yet.",
 )  # fmt: skip
+@options.toolchain
 @options.no_repair
 @options.offline
 @options.project
@@ -90,6 +103,7 @@ def command(
     upgrade: bool,
     with_dependencies: bool,
     from_source: bool,
+    test: bool,
     explain: bool,
     dist: Path,
     keep_going: bool,
@@ -97,6 +111,7 @@ def command(
     timeout: float | None,
     log: Path | None,
     build_type: str,
+    toolchain: str,
     no_repair: bool,
     offline: bool,
     project: Project,
@@ -108,9 +123,10 @@ def command(
     from ot2deploy.engine import open_for
 
     _wheels_only(build_type)
+    _emulable(profiles if test else ())
     wanted = wheel_order.load_profiles(profiles)
-    settings = {"offline": offline, "repair": not no_repair, "upgrade": upgrade, "jobs": jobs, "timeout": timeout}
-    engine = open_for(project, **settings)
+    limits = {"jobs": jobs, "timeout": timeout}
+    engine = open_for(project, offline=offline, repair=not no_repair, upgrade=upgrade, toolchain=toolchain, **limits)
     order = wheel_order.read(
         requirements, file, target, search=engine.search, as_of=as_of, closure=with_dependencies, newest=False
     )
@@ -122,9 +138,20 @@ def command(
     from builder.wheels import How, make_wheels
 
     out = project.root / dist
-    how = How(out=out, from_source=from_source, fail_fast=not keep_going)
+    how = How(out=out, from_source=from_source, fail_fast=not keep_going, bundles=test)
     with options.reporting() as report, _following(report, log) as followed:
-        return _shown(make_wheels(order, wanted, engine, how, followed), out)
+        wheels = make_wheels(order, wanted, engine, how, followed)
+        return _shown(Result(wheels=wheels, out=out, proofs=tuple(_proofs(wheels, engine, followed))))
+
+
+def _proofs(wheels: Wheels, engine: Engine, report: Report) -> Iterator[Qualified]:
+    from builder import profile
+    from builder.qualify import Options, find_interpreter
+    from builder.qualify import qualify as run
+
+    for environment, bundle in wheels.bundles:
+        interpreter = find_interpreter(profile.load(bundle.profile), offline=engine.offline)
+        yield run(bundle, interpreter, Options(engine=engine, environment=environment), report)
 
 
 def _wheels_only(build_type: str) -> None:
@@ -135,6 +162,13 @@ def _wheels_only(build_type: str) -> None:
             next="Run it with --build-type packages-only: the wheels are in dist/<profile>/, where pip --find-links "
             "takes them from.",
         )
+
+
+def _emulable(profiles: tuple[str, ...]) -> None:
+    from builder import profile
+
+    if other := sorted(set(profiles) - set(profile.names())):
+        raise UsageFailure(f"--test runs wheels for robots, not for {', '.join(other)}", next="Leave out --test.")
 
 
 @contextlib.contextmanager
@@ -160,14 +194,15 @@ def _opened(path: Path) -> Any:
         raise UsageFailure(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _shown(wheels: Wheels, out: Path) -> Shown:
-    result = Result(wheels=wheels, out=out)
-    rows = [_row(made) for made in wheels.made]
+def _shown(result: Result) -> Shown:
+    wheels, out = result.wheels, result.out
+    rows = [_row(made, result.state(made)) for made in wheels.made]
     columns = ("wheel", "profile", "how", "state", "glibc", "seconds", "sha256")
     parts: list[Part] = [lines(_head(wheels, out), style="title")]
     if rows:
         parts.append(table(columns, rows, right=("seconds",)))
     parts += failures(failed.failure for failed in wheels.failed)
+    parts += [part for proof in result.proofs for part in (lines(""), *qualify.parts(proof))]
     if wheels.not_tried:
         parts.append(lines("", f"Not tried after that: {', '.join(wheels.not_tried)}", style="warning"))
     return Shown(result=result, parts=tuple(parts))
@@ -182,13 +217,13 @@ def _head(wheels: Wheels, out: Path) -> str:
     return f"{count} in {out}{failed}: {changed} new"
 
 
-def _row(made: Made) -> tuple[str, ...]:
+def _row(made: Made, state: str) -> tuple[str, ...]:
     how = HOW.get(made.how, made.how)
     return (
         made.path.name,
         made.profile,
         f"{how}, reused" if made.reused else how,
-        "audited",
+        state,
         "%d.%d" % made.max_glibc if made.max_glibc else "",
         f"{made.seconds:.0f}" if made.seconds is not None else "",
         made.sha256[:12],
