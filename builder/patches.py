@@ -1,4 +1,4 @@
-"""A recipe's patches applied to a source tree: unified diffs, each wholly or not at all, nothing outside the tree."""
+"""A recipe's patches applied to a source tree: unified diffs, exact, and nothing outside the tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from builder.errors import BuildFailure, MissingExtra
 
 if TYPE_CHECKING:
-    from unidiff.patch import Hunk, PatchedFile
+    from unidiff.patch import Hunk, PatchedFile, PatchSet
 
 NOWHERE = "/dev/null"
 
@@ -24,23 +24,26 @@ class PatchFailure(BuildFailure):
 def apply(tree: Path, patches: Iterable[Path]) -> None:
     """Applies patches in order, as `patch -p1` does but without fuzz: lines may have moved, not changed.
 
-    Raises PatchFailure that names the patch, the file and the hunk; the files of that patch are then as before.
+    Raises PatchFailure that names the patch, the file and the hunk.
     """
+    for patch in patches:
+        for file in _read(patch):
+            _write(*_changed(tree, patch, file))
+
+
+def _read(patch: Path) -> PatchSet:
     try:
         from unidiff.errors import UnidiffParseError
         from unidiff.patch import PatchSet
     except ImportError:
         raise MissingExtra("build", "unidiff") from None
-    for patch in patches:
-        try:
-            files = PatchSet(_lines(patch.read_bytes().decode()))
-        except (OSError, UnicodeDecodeError, UnidiffParseError) as error:
-            raise PatchFailure(f"{patch.name} is no unified diff: {error}") from error
-        if not files:
-            raise PatchFailure(f"{patch.name} changes no file")
-        changed = [_changed(tree, patch, file) for file in files]
-        for old, new, text in changed:
-            _write(old, new, text)
+    try:
+        files = PatchSet(_lines(patch.read_bytes().decode()))
+    except (OSError, UnicodeDecodeError, UnidiffParseError) as error:
+        raise PatchFailure(f"{patch.name} is no unified diff: {error}") from error
+    if not files:
+        raise PatchFailure(f"{patch.name} changes no file")
+    return files
 
 
 def _changed(tree: Path, patch: Path, file: PatchedFile) -> tuple[Path | None, Path | None, str]:

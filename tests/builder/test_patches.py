@@ -65,7 +65,13 @@ def test_line_ends_are_the_sources_own(tree: Path) -> None:
     assert (tree / "src" / "x.c").read_bytes() == b"a\r\nB\nc"
 
 
-def test_what_does_not_fit_names_patch_file_and_hunk_and_changes_nothing(tree: Path) -> None:
+def test_a_series_in_one_file(tree: Path) -> None:
+    once = OLD.replace("line 3\n", "three\n")
+    apply(tree, [write(tree, diff(OLD, once) + diff(once, once.replace("three", "3")))])
+    assert (tree / "src" / "x.c").read_text() == OLD.replace("line 3\n", "3\n")
+
+
+def test_what_does_not_fit_names_patch_file_and_hunk_and_leaves_the_file(tree: Path) -> None:
     other = OLD.replace("line 38\n", "other\n")
     new = other.replace("line 3\n", "three\n").replace("line 37\n", "37\n")
     with pytest.raises(PatchFailure, match=r"x.patch does not apply: src/x.c, hunk 2 of 2") as raised:
