@@ -127,7 +127,7 @@ def provenance_of(request: BuildRequest, front: Frontend, toolchain: Toolchain) 
             "libraries": dict(toolchain.sysroot.packages) if toolchain.sysroot else {},
             "rust": toolchain.rust.version if toolchain.rust else None,
         },
-        "flags": {name: front.variables[name] for name in ("CFLAGS", "CXXFLAGS") if name in front.variables},
+        "flags": {name: front.variables[name] for name in ("CFLAGS", "CXXFLAGS", "LDFLAGS") if name in front.variables},
     }
 
 

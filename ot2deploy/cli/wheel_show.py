@@ -71,7 +71,7 @@ def _provenance(facts: dict[str, Any]) -> dict[str, str]:
     return {
         "from": facts.get("url", "") or made,
         "changes": "; ".join(facts.get("changes", ())),
-        "source": f"{source['url']} (sha256 {source['sha256']})" if source else "",
+        "source": _source(source) if source else "",
         "recipe": f"{recipe['name']} ({recipe['digest'][:12]})" if recipe else "",
         "back end": facts.get("backend", ""),
         "compiler": " ".join(filter(None, (_name(toolchain), toolchain.get("target"), toolchain.get("cpu")))),
@@ -82,6 +82,11 @@ def _provenance(facts: dict[str, Any]) -> dict[str, str]:
         "took": units.seconds(facts["seconds"]) if "seconds" in facts else "",
         "log": facts.get("log", ""),
     }
+
+
+def _source(source: dict[str, Any]) -> str:
+    why = f"because {source['why']}" if source.get("why") else ""
+    return " ".join(filter(None, [source.get("kind"), source["url"], f"(sha256 {source['sha256']})", why]))
 
 
 def _name(toolchain: dict[str, Any]) -> str:
