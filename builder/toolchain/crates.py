@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from builder.errors import BuildFailure, NetworkFailure, OfflineFailure, ToolFailure
@@ -26,7 +27,7 @@ def fetch_crates(
     OfflineFailure with what is missing, NetworkFailure, BuildFailure for a lock that does not match its manifest.
     """
     found = manifests(tree)
-    unlocked = tuple(manifest for manifest in found if not manifest.with_name("Cargo.lock").exists())
+    unlocked = tuple(manifest for manifest in found if not has_lock(manifest, tree))
     for manifest in found:
         modes = ["--offline"] * offline + ["--locked"] * (manifest not in unlocked)
         argv = ["cargo", "fetch", "--manifest-path", manifest, *modes]
@@ -38,14 +39,35 @@ def fetch_crates(
 
 
 def manifests(tree: Path) -> tuple[Path, ...]:
-    """The outermost Cargo.toml files of a tree: those of its packages and workspaces."""
-    files = sorted(tree.rglob("Cargo.toml"), key=lambda file: (len(file.parts), file))
+    """The Cargo.toml files that a build starts from: those that pyproject.toml names, else the outermost of the tree."""
+    named = tuple(tree / path for path in _named(tree) if (tree / path).is_file())
+    return named or tuple(_outermost(tree))
+
+
+def has_lock(manifest: Path, tree: Path) -> bool:
+    """Whether a manifest, or the workspace that it belongs to, has a Cargo.lock."""
+    inside = (directory for directory in manifest.parents if directory == tree or tree in directory.parents)
+    return any((directory / "Cargo.lock").exists() for directory in inside)
+
+
+def _named(tree: Path) -> Iterator[str]:
+    try:
+        tools = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
+    except (OSError, ValueError):
+        return
+    if path := tools.get("maturin", {}).get("manifest-path"):
+        yield path
+    for kind in ("ext-modules", "bins"):
+        yield from (entry.get("path", "Cargo.toml") for entry in tools.get("setuptools-rust", {}).get(kind, ()))
+
+
+def _outermost(tree: Path) -> Iterator[Path]:
     found: list[Path] = []
-    for file in files:
+    for file in sorted(tree.rglob("Cargo.toml"), key=lambda file: (len(file.parts), file)):
         inside = any(outer.parent in file.parents for outer in found)
         if not inside and not ASIDE.intersection(file.relative_to(tree).parts[:-1]):
             found.append(file)
-    return tuple(found)
+            yield file
 
 
 def _explained(error: ToolFailure, manifest: Path, offline: bool) -> BuildFailure:

@@ -10,7 +10,7 @@ import pytest
 from builder.errors import BuildFailure, NetworkFailure, OfflineFailure, ToolFailure
 from builder.profile import load
 from builder.toolchain import rust as rusts
-from builder.toolchain.crates import fetch_crates, manifests
+from builder.toolchain.crates import fetch_crates, has_lock, manifests
 from builder.toolchain.headers import Headers
 from builder.toolchain.rust import NoRust, Rust, find_rust
 
@@ -97,6 +97,23 @@ def test_the_outermost_manifests_are_the_projects(tmp_path: Path) -> None:
     manifest(tmp_path / "vendor" / "libc")
     manifest(tmp_path / "examples" / "small")
     assert manifests(tmp_path) == (own,)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '[tool.maturin]\nmanifest-path = "bindings/python/Cargo.toml"\n',
+        '[[tool.setuptools-rust.ext-modules]]\ntarget = "x"\npath = "bindings/python/Cargo.toml"\n',
+    ],
+)
+def test_what_pyproject_names_is_built_and_may_have_its_workspaces_lock(tmp_path: Path, said: str) -> None:
+    manifest(tmp_path / "core", locked=False)
+    own = manifest(tmp_path / "bindings" / "python", locked=False)
+    (tmp_path / "pyproject.toml").write_text(said, encoding="utf-8")
+    assert manifests(tmp_path) == (own,)
+    assert not has_lock(own, tmp_path)
+    (tmp_path / "bindings" / "Cargo.lock").touch()
+    assert has_lock(own, tmp_path)
 
 
 def test_a_lock_is_held_to_and_a_missing_one_is_told(tmp_path: Path, cargo) -> None:
