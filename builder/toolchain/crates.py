@@ -30,7 +30,7 @@ def fetch_crates(
     unlocked = tuple(manifest for manifest in found if not has_lock(manifest, tree))
     for manifest in found:
         modes = ["--offline"] * offline + ["--locked"] * (manifest not in unlocked)
-        argv = ["cargo", "fetch", "--manifest-path", manifest, *modes]
+        argv: list[str | Path] = ["cargo", "fetch", "--manifest-path", manifest, *modes]
         try:
             run(argv, cwd=manifest.parent, env=environment(variables), log=log, timeout=timeout)
         except ToolFailure as error:
@@ -39,7 +39,7 @@ def fetch_crates(
 
 
 def manifests(tree: Path) -> tuple[Path, ...]:
-    """The Cargo.toml files that a build starts from: those that pyproject.toml names, else the outermost of the tree."""
+    """The Cargo.toml files that a build starts from: those that pyproject.toml names, else the outermost ones."""
     named = tuple(tree / path for path in _named(tree) if (tree / path).is_file())
     return named or tuple(_outermost(tree))
 
