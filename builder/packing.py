@@ -12,6 +12,7 @@ from builder.pack import Packing, pack_all, pip_pin
 from builder.pipeline import make_bundle
 from builder.profile import Profile
 from builder.store import Blob
+from builder.toolchain.interpreter import find_interpreter
 
 
 def packs(wheels: Sequence[Blob], profile: Profile, engine: Engine, report: Report) -> tuple[Blob, ...]:
@@ -19,13 +20,14 @@ def packs(wheels: Sequence[Blob], profile: Profile, engine: Engine, report: Repo
 
     Raises BuildFailure where no interpreter of the profile's minor is at hand.
     """
-    interpreter = engine.uv().find_python(profile.python)
-    if interpreter is None:
+    try:
+        interpreter = find_interpreter(profile.python).path
+    except BuildFailure as failure:
         raise BuildFailure(
             f"installed trees for {profile.name} need CPython {profile.python} on this machine",
             why="Trees are made by the robots' pip in an interpreter of the same minor.",
             next=f"Run: uv python install {profile.python}   (to push without it: --install-method pip)",
-        )
+        ) from failure
     pip = pip_wheel(profile, engine, report)
     report(Event(subject=profile.name, stage="pack", message="making trees of the wheels"))
     packing = Packing(profile=profile, interpreter=interpreter, pip_wheel=pip.path, store=engine.store)

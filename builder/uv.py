@@ -1,4 +1,4 @@
-"""The one caller of the uv program: resolving, host interpreters, virtual environments, sdists of local projects."""
+"""The one caller of the uv program: resolving, virtual environments, sdists of local projects."""
 
 from __future__ import annotations
 
@@ -77,12 +77,6 @@ class Uv:
                 finished = self._resolve(text, work, question, self.offline)
             write_bytes(out, locked.read_bytes())
         return parents(finished.stdout)
-
-    def find_python(self, minor: str) -> Path | None:
-        """The interpreter of this minor ("3.10") that uv would use: managed, or on PATH. Downloads nothing."""
-        argv = ["python", "find", "--no-project", "--no-python-downloads", f"cpython@{minor}"]
-        finished = self._run(argv, QUICK, check=False)
-        return Path(finished.stdout.strip()) if finished.status == 0 and finished.stdout.strip() else None
 
     def venv(self, path: Path, *, python: Path) -> None:
         """Makes a virtual environment without pip at `path`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from builder import docker_engine, uv
-from builder.errors import DockerFailure, MissingExtra
+from builder import docker_engine
+from builder.errors import BuildFailure, DockerFailure
 from builder.events import Event, Report
+from builder.toolchain.interpreter import find_interpreter
 from ot2deploy.sim import container, detect, embedded, host, image
 from ot2deploy.sim.detect import Kind
 from ot2deploy.sim.failures import EmulationFailure, SimFailure
@@ -114,11 +116,10 @@ def _python() -> Path | None:
     oldest, newest = embedded.SUPPORTED
     if oldest <= sys.version_info[:2] <= newest:
         return None
-    try:
-        program = uv.find()
-    except MissingExtra:
-        return None
-    return next(filter(None, map(program.find_python, ("3.12", "3.13", "3.11"))), None)
+    for minor in ("3.12", "3.13", "3.11"):
+        with contextlib.suppress(BuildFailure):
+            return find_interpreter(minor).path
+    return None
 
 
 _STARTERS: dict[str, Callable[..., tuple[Started, tuple[SimRobot, ...]]]] = {
