@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from builder.recipe import Recipe
 
 
+OTHERWISE = "Constrain it to a version that has one, name an index with one, or add a recipe under package/."
+
+
 @dataclass(frozen=True, kw_only=True)
 class PassedOver:
     """Something that was tried and not taken, with the reason and, of a program, the last lines that it printed."""
@@ -139,11 +142,12 @@ class Job:
     def failure(self) -> BuildFailure:
         """What to say when nothing was left to try."""
         chain = " -> ".join(self.wanted.chain)
+        refusal = self.recipe.refusal if self.recipe else None
         return BuildFailure(
             f"no wheel for {self.profile.name}",
             subject=self.subject,
             details=(f"wanted by: {chain}", *(line for passed in self.tried for line in _told(passed))),
-            next="Constrain it to a version that has one, name an index with one, or add a recipe under package/.",
+            next=f"Instead: {refusal.instead}" if refusal else OTHERWISE,
         )
 
 

@@ -63,8 +63,7 @@ def built(job: Job) -> Blob | None:
     from builder.build import BuildOptions
 
     if job.recipe and job.recipe.refusal:
-        refusal = job.recipe.refusal
-        job.pass_over("recipe", [refusal.reason, f"Instead: {refusal.instead}"])
+        job.pass_over("recipe", [job.recipe.refusal.reason])
         return None
     chosen, engine = choose(job), job.engine
     if chosen is None:

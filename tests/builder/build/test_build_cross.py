@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,9 @@ def test_rust_builds_leave_cc_to_the_host(tmp_path: Path) -> None:
 
 def test_a_recipe_says_the_last_word(tmp_path: Path) -> None:
     recipe = Recipe(name="x", version=None, directory=tmp_path, digest="0", cflags=("-Os",), env={"WITH_X": "1"})
-    found = variables(tmp_path, recipe=recipe)
+    found = variables(tmp_path, recipe=replace(recipe, ldflags=("-Wl,-z,now", "-lx")))
     assert (found["CFLAGS"], found["CXXFLAGS"], found["WITH_X"]) == ("-Os", "-Os", "1")
+    assert found["LDFLAGS"] == "-Wl,-z,now -lx"
 
 
 def test_build_systems_files(tmp_path: Path) -> None:
