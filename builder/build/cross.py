@@ -124,7 +124,9 @@ def config_settings(backend: str, files: Files, recipe: Recipe | None) -> dict[s
     given = recipe.config_settings if recipe else {}
     if backend != "mesonpy":
         return dict(given)
-    return {**given, "setup-args": [f"--cross-file={files.meson}", *shlex.split(given.get("setup-args", ""))]}
+    told = [f"--cross-file={files.meson}", *shlex.split(given.get("setup-args", ""))]
+    # meson-python's own directory has another name each time, which some projects write down.
+    return {"build-dir": ".mesonpy", **given, "setup-args": told}
 
 
 def _determinism() -> dict[str, str]:

@@ -14,7 +14,7 @@ from builder.build.parts import Made, bill_of
 from builder.build.request import BuildRequest
 from builder.build.sources import has_extension_sources
 from builder.errors import BuildFailure
-from builder.sbom import DIRECTORY
+from builder.places import cache_root
 from builder.wheel import WheelFile
 from builder.wheel_writer import rewrite
 
@@ -87,10 +87,13 @@ def finish(wheel: WheelFile, request: BuildRequest, out: Path, made: Made) -> tu
     revision = request.recipe.revision if request.recipe else 0
     platform = None if wheel.is_pure else proven_platform(found.binaries, request.profile)
     bill = bill_of(wheel, request, made)
+    places = {str(made.work).encode(): b"/build", str(cache_root()).encode(): b"/cache"}
 
-    def change(name: str, data: bytes) -> bytes:
-        """maturin's own bill names the directory of the build, which is another one each time."""
-        return data.replace(str(made.tree).encode(), b"/src") if f"/{DIRECTORY}/" in name else data
+    def change(_name: str, data: bytes) -> bytes:
+        """Text in which a build wrote down where it took place: another place each time, and none on a robot."""
+        for place, name in places.items() if b"\0" not in data else ():
+            data = data.replace(place, name)
+        return data
 
     build = str(revision) if revision else None
     return rewrite(wheel, out, platform=platform, build=build, change=change, added=[bill]), found

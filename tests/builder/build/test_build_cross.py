@@ -72,12 +72,19 @@ def test_build_systems_files(tmp_path: Path) -> None:
     assert meson["host_machine"]["cpu_family"] == "'arm'"
     assert "parallel = 3" in files.setup_cfg.read_text()
     assert '"$ENV{OT2_CROSS_SYSROOT}"' in files.cmake.read_text()
-    assert config_settings("mesonpy", files, None) == {"setup-args": [f"--cross-file={files.meson}"]}
+    assert config_settings("mesonpy", files, None) == {
+        "build-dir": ".mesonpy",
+        "setup-args": [f"--cross-file={files.meson}"],
+    }
     assert config_settings("setuptools.build_meta", files, None) == {}
     own = {"setup-args": "-Dblas=none -Dlapack=none", "compile-args": "-v"}
     recipe = Recipe(name="x", version=None, directory=tmp_path, digest="0", config_settings=own)
     told = [f"--cross-file={files.meson}", "-Dblas=none", "-Dlapack=none"]
-    assert config_settings("mesonpy", files, recipe) == {"setup-args": told, "compile-args": "-v"}
+    assert config_settings("mesonpy", files, recipe) == {
+        "build-dir": ".mesonpy",
+        "setup-args": told,
+        "compile-args": "-v",
+    }
 
 
 def test_configure_scripts_are_told_of_the_cross_build(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tiny_project import AS_OF, CPLUSPLUS, PYPROJECT, C, make_sdist, request_for, tiny
+from tiny_project import AS_OF, CPLUSPLUS, PYPROJECT, SETUP, C, make_sdist, request_for, tiny
 
 from builder import uv as uvs
 from builder.audit import audit
@@ -132,3 +132,16 @@ def test_markupsafe_from_the_index(build, tmp_path: Path, shared_cache: Path) ->
     )
     assert built.path.name == "markupsafe-3.0.2-cp310-cp310-manylinux_2_17_armv7l.whl"
     assert built.provenance["recipe"]["name"] == "markupsafe/default"
+
+
+def test_where_a_build_took_place_stands_nowhere_in_its_wheel(build, tmp_path: Path) -> None:
+    setup = SETUP.format(source="fast.c") + 'open("tiny/where.py", "w").write(f"PLACE = {__file__!r}, {INCLUDE!r}")\n'
+    setup = (
+        "import os, sysconfig\nINCLUDE = sysconfig.get_path('include')\n__file__ = os.path.abspath('setup.py')\n"
+        + setup
+    )
+    files = {"pyproject.toml": PYPROJECT, "setup.py": setup, "tiny/__init__.py": "", "tiny/where.py": "", "fast.c": C}
+    wheel = WheelFile.open(build(request_for(make_sdist(tmp_path, files))).path)
+    told = wheel.read("tiny/where.py").decode()
+    assert "'/build/source/tiny-1.0/setup.py'" in told
+    assert str(cache_root()) not in told
