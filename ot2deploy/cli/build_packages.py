@@ -1,0 +1,157 @@
+"""`./build-packages`: the options of Opentrons' package builder, each said in our words, or refused with the reason."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from builder import recipe
+from builder.errors import Failure, UsageFailure
+from ot2deploy.cli import main as ot2deploy
+from ot2deploy.project import PACKAGES
+
+PROFILE = "ot2-py310"  # the only robots that the old builder made wheels for
+IMAGE = "python:3.10-slim-bookworm"
+DEFAULTS = {"container_tag": "main", "build_tree_root": "./build", "dist_tree_root": "./dist"}
+INDEX = ("index_tree_root", "index_root_url")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equivalent:
+    """The command line of ot2deploy that does the same, and what is to be said about options with no effect."""
+
+    words: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options as the old builder had them, also those of its container; no defaults, to know what was given."""
+    made = argparse.ArgumentParser(
+        prog="build-packages",
+        description="Builds packages for OT-2 robots. Prints the ot2deploy command that it runs.",
+        epilog="Without PACKAGE every recipe of this checkout's package/ and packages/ is built. Exit status: 0 done, "
+        "1 a package failed, 2 an option or the setup is wrong.",
+    )
+    made.add_argument(
+        "packages", nargs="*", metavar="PACKAGE", help="a recipe's project, or a requirement such as a==1"
+    )
+    made.add_argument("--output", "-o", metavar="FILE", help="where what the tools print goes; - is standard output")
+    made.add_argument("--verbose", action="store_true", default=None, help="show what the tools print")
+    made.add_argument("--container-tag", metavar="TAG", help="only 'main': there is no published image to choose from")
+    made.add_argument(
+        "--container-source", choices=["build", "pull", "any"],
+        help="build or pull: compile in a container; any: on this machine, which needs none",
+    )  # fmt: skip
+    made.add_argument(
+        "--prep-container-only", action="store_true", default=None, help="prepare what compiles, build nothing"
+    )
+    made.add_argument("--dist-tree-root", metavar="DIR", help="where the wheels go (default: ./dist)")
+    made.add_argument("--build-tree-root", metavar="DIR", help="only ./build: builds work in temporary directories")
+    made.add_argument("--index-tree-root", metavar="DIR", help="of the index, which is not made yet")
+    made.add_argument("--index-root-url", metavar="URL", help="of the index, which is not made yet")
+    made.add_argument(
+        "--build-type", choices=["packages-only", "index-only", "both"], help="only packages-only can be done yet"
+    )
+    made.add_argument("--package-repo-base", metavar="DIR", help="the directory above package/ or packages/")
+    made.add_argument("--buildroot-sdk-base", metavar="DIR", help="compile with the GCC of this SDK")
+    return made
+
+
+def equivalent(given: argparse.Namespace, root: Path) -> Equivalent:
+    """What the options mean. Raises one UsageFailure for all that cannot be done."""
+    _refuse(given)
+    base = Path(given.package_repo_base or root)
+    notes = list(_notes(given))
+    toolchain = _toolchain(given)
+    if given.prep_container_only:
+        return Equivalent(words=("toolchain", "prepare", "--profile", PROFILE, *toolchain), notes=tuple(notes))
+    packages = tuple(given.packages)
+    if not packages:
+        found, refused = _recipes(base)
+        packages = tuple(found)
+        notes += refused
+    words = ["wheel", "build", *packages, "--profile", PROFILE, "--build-type", given.build_type or "packages-only"]
+    if base.resolve() != Path.cwd():
+        words += ["--project", str(base)]
+    if given.dist_tree_root:
+        words += ["--dist-tree-root", given.dist_tree_root]
+    if given.output:
+        words += ["--output", given.output]
+    if given.verbose:
+        words.append("--verbose")
+    return Equivalent(words=(*words, *toolchain), notes=tuple(notes))
+
+
+def main(argv: Sequence[str], root: str) -> NoReturn:
+    """Prints the equivalent command on standard error, and runs it."""
+    try:
+        meant = equivalent(parser().parse_args(argv), Path(root))
+    except Failure as failure:
+        print("\n".join(failure.lines()), file=sys.stderr)
+        sys.exit(failure.exit_code)
+    for note in meant.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"$ ot2deploy {shlex.join(meant.words)}", file=sys.stderr, flush=True)
+    ot2deploy(meant.words)
+
+
+def _refuse(given: argparse.Namespace) -> None:
+    reasons = {
+        "container_tag": "images of the old builder hold one SDK; name one of yours: ot2deploy wheel build "
+        "--toolchain container=IMAGE",
+        "build_tree_root": "builds work in temporary directories that are removed; logs are named where a build fails",
+    }
+    wrong = [
+        f"--{name.replace('_', '-')} {getattr(given, name)}: {reason}"
+        for name, reason in reasons.items()
+        if getattr(given, name) not in (None, DEFAULTS[name])
+    ]
+    if given.build_type in ("index-only", "both"):
+        wrong.append(
+            f"--build-type {given.build_type}: the index cannot be made yet; run it with --build-type packages-only"
+        )
+    if given.buildroot_sdk_base and given.container_source in ("build", "pull"):
+        wrong.append("--buildroot-sdk-base with --container-source: an SDK is used on this machine")
+    if wrong:
+        raise UsageFailure("these options cannot be followed", details=tuple(wrong), next="Run: build-packages --help")
+
+
+def _notes(given: argparse.Namespace) -> Iterator[str]:
+    if given.build_type is None and not given.prep_container_only:
+        yield "without --build-type only wheels are made: the index, which was made too, cannot be made yet"
+    for name in INDEX:
+        if getattr(given, name) is not None:
+            yield f"--{name.replace('_', '-')} has no effect on wheels alone"
+    if given.container_source == "any":
+        yield "--container-source any: zig compiles on this machine, which needs no container"
+    if given.prep_container_only and given.packages:
+        yield f"{', '.join(given.packages)} will not be built: --prep-container-only"
+
+
+def _toolchain(given: argparse.Namespace) -> tuple[str, ...]:
+    if given.buildroot_sdk_base:
+        return ("--toolchain", f"gcc:{given.buildroot_sdk_base}")
+    name = {"build": "container", "pull": f"container={IMAGE}"}.get(given.container_source or "")
+    return ("--toolchain", name) if name else ()
+
+
+def _recipes(base: Path) -> tuple[list[str], list[str]]:
+    """Every recipe of a checkout as a requirement, and notes on those that refuse. Raises ConfigFailure."""
+    found: list[str] = []
+    refused: list[str] = []
+    for file in sorted(file for name in PACKAGES for file in (base / name).glob("*/*/build.py")):
+        one = recipe.load(file.parent)
+        text = f"{one.name}=={one.version}" if one.version else one.name
+        if one.refusal:
+            refused.append(f"{text} is left out: {one.refusal.reason}")
+        else:
+            found.append(text)
+    if not found:
+        places = " or ".join(f"{base / name}" for name in PACKAGES)
+        raise UsageFailure("there is no recipe to build", why=f"None stands in {places}.", next="Name packages.")
+    return list(dict.fromkeys(found)), refused

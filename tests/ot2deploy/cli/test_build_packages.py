@@ -1,0 +1,142 @@
+"""./build-packages: every option of the old builder does what is said of it, or is refused with the reason."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from builder.errors import UsageFailure
+from ot2deploy.cli import build_packages
+
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPT = ROOT / "build-packages"
+RECIPE = "from builder.package_build import {name}\n{name}({arguments})\n"
+OPTIONS = (
+    "--output", "-o", "--verbose", "--container-tag", "--container-source", "--prep-container-only",
+    "--dist-tree-root", "--build-tree-root", "--index-tree-root", "--index-root-url", "--build-type",
+    "--package-repo-base", "--buildroot-sdk-base",
+)  # fmt: skip
+
+
+def said(*argv: str, root: Path = ROOT) -> build_packages.Equivalent:
+    return build_packages.equivalent(build_packages.parser().parse_args(argv), root)
+
+
+def words(*argv: str) -> str:
+    return " ".join(said(*argv, "--package-repo-base", ".", "numpy").words)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_help_has_all_options_of_the_old_builder() -> None:
+    text = build_packages.parser().format_help()
+    assert [option for option in OPTIONS if option not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "equivalent"),
+    [
+        (["--build-type", "packages-only"], "--build-type packages-only"),
+        (["--verbose"], "--verbose"),
+        (["--output", "log.txt"], "--output log.txt"),
+        (["-o", "-"], "--output -"),
+        (["--dist-tree-root", "out"], "--dist-tree-root out"),
+        (["--container-source", "build"], "--toolchain container"),
+        (["--container-source", "pull"], "--toolchain container=python:3.10-slim-bookworm"),
+        (["--buildroot-sdk-base", "/sdk"], "--toolchain gcc:/sdk"),
+        (["--container-tag", "main", "--build-tree-root", "./build"], ""),
+    ],
+)
+def test_what_an_option_becomes(argv: list[str], equivalent: str) -> None:
+    plain = "wheel build numpy --profile ot2-py310 --build-type packages-only"
+    assert words(*argv) == (plain if equivalent in plain else f"{plain} {equivalent}")
+
+
+def test_preparing_builds_nothing() -> None:
+    assert words("--prep-container-only", "--container-source", "build") == (
+        "toolchain prepare --profile ot2-py310 --toolchain container"
+    )
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--build-type", "both"],
+        ["--build-type", "index-only"],
+        ["--container-tag", "dev"],
+        ["--build-tree-root", "/elsewhere"],
+        ["--buildroot-sdk-base", "/sdk", "--container-source", "pull"],
+    ],
+)
+def test_what_cannot_be_followed_is_refused_with_the_reason(argv: list[str]) -> None:
+    with pytest.raises(UsageFailure) as caught:
+        words(*argv)
+    assert len(caught.value.details) == 1
+    assert argv[0] in caught.value.details[0]
+
+
+def test_nothing_is_left_out_in_silence() -> None:
+    notes = "\n".join(said("numpy", "--index-root-url", "http://x", "--index-tree-root", "i").notes)
+    for part in (
+        "without --build-type only wheels",
+        "--index-root-url has no effect",
+        "--index-tree-root has no effect",
+    ):
+        assert part in notes
+
+
+def test_without_packages_every_recipe_is_built(tmp_path: Path) -> None:
+    for path, name, arguments in [
+        ("package/greenlet/default", "build_package", ""),
+        ("packages/pandas/1.5.0", "build_package", ""),
+        ("packages/torch/default", "refuse_package", "reason='no 32-bit ARM', instead='tflite'"),
+    ]:
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "build.py").write_text(RECIPE.format(name=name, arguments=arguments))
+    meant = said("--build-type", "packages-only", root=tmp_path)
+    assert meant.words[2:4] == ("greenlet", "pandas==1.5.0")
+    assert meant.notes == ("torch is left out: no 32-bit ARM",)
+
+
+def test_no_recipe_at_all(tmp_path: Path) -> None:
+    with pytest.raises(UsageFailure, match="no recipe"):
+        said(root=tmp_path)
+
+
+def test_the_file_can_be_read_by_python_3_7() -> None:
+    ast.parse(SCRIPT.read_text(encoding="utf-8"), feature_version=(3, 7))
+
+
+def test_an_old_python_says_what_is_needed(tmp_path: Path) -> None:
+    old = next(iter(sorted(Path(os.environ["PYENV_ROOT"]).glob("versions/3.7.*/bin/python"))), None)
+    if old is None:
+        pytest.skip("there is no Python 3.7 on this machine")
+    alone = shutil.copy(SCRIPT, tmp_path)  # beside it there is no .venv to hand over to
+    done = subprocess.run([old, alone, "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "needs Python 3.11 or newer" in done.stderr
+    assert "scripts/setup" in done.stderr
+
+
+def test_the_command_is_printed_and_run(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [SCRIPT, "--build-type", "packages-only", "nothing at all"], capture_output=True, text=True, timeout=120
+    )
+    assert "$ ot2deploy wheel build 'nothing at all' --profile ot2-py310 --build-type packages-only" in done.stderr
+    assert "'nothing at all' is no requirement" in done.stderr
+    assert done.returncode == 2
+
+
+def test_a_refusal_ends_with_2_and_no_traceback() -> None:
+    done = subprocess.run([SCRIPT, "--build-type", "both"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "the index cannot be made yet" in done.stderr
+    assert "Traceback" not in done.stderr
