@@ -157,8 +157,7 @@ def _fetch_crates(
     rust: Rust, request: BuildRequest, tree: Path, *, log: Path, options: BuildOptions, report: Report
 ) -> None:
     report(Event(subject=_subject(request), stage="build", message="fetching crates"))
-    for manifest in rust.fetch(tree, log=log, timeout=options.timeout, offline=options.offline):
-        message = f"{manifest.relative_to(tree)} has no Cargo.lock: the newest crates of today go in"
+    for message in rust.fetch(tree, log=log, timeout=options.timeout, offline=options.offline):
         report(Event(subject=_subject(request), stage="build", message=message, level="warning"))
 
 

@@ -13,29 +13,31 @@ from builder.run import environment, run
 NO_NETWORK = re.compile(
     r"could not (connect|resolve)|failed to (download|fetch)|timed out|spurious network error", re.I
 )
-LOCK_IS_OLD = "because --locked was passed"
 # Manifests here are not the project's: fixtures, and other people's crates that it brings along.
 ASIDE = frozenset({"bench", "benches", "example", "examples", "fuzz", "test", "tests", "vendor", "target"})
 
 
 def fetch_crates(
     tree: Path, *, variables: Mapping[str, str], log: Path, timeout: float, offline: bool
-) -> tuple[Path, ...]:
-    """Fetches what the crates of a tree need; gives the manifests that have no Cargo.lock.
+) -> tuple[str, ...]:
+    """Fetches what the crates of a tree need, and gives a line for each manifest with crates that no lock chose.
 
-    Where there is a lock it is held to. For every platform: setuptools-rust asks cargo about all of them. Raises
-    OfflineFailure with what is missing, NetworkFailure, BuildFailure for a lock that does not match its manifest.
+    Not with --locked, which refuses the lock of a workspace that is not whole in its sdist: what cargo adds to a lock
+    is told instead. For every platform, as setuptools-rust asks cargo about all of them. Raises OfflineFailure with
+    what is missing, NetworkFailure, ToolFailure.
     """
-    found = manifests(tree)
-    unlocked = tuple(manifest for manifest in found if not has_lock(manifest, tree))
-    for manifest in found:
-        modes = ["--offline"] * offline + ["--locked"] * (manifest not in unlocked)
-        argv: list[str | Path] = ["cargo", "fetch", "--manifest-path", manifest, *modes]
+    told = []
+    for manifest in manifests(tree):
+        before = _locked(lock_of(manifest, tree))
+        argv: list[str | Path] = ["cargo", "fetch", "--manifest-path", manifest, *(["--offline"] if offline else [])]
         try:
             run(argv, cwd=manifest.parent, env=environment(variables), log=log, timeout=timeout)
         except ToolFailure as error:
             raise _explained(error, manifest.relative_to(tree), offline) from error
-    return unlocked
+        if added := sorted(_locked(lock_of(manifest, tree)) - before):
+            names = ", ".join(added) if before else "any crate"
+            told.append(f"{manifest.relative_to(tree)}: no Cargo.lock chose {names}; the newest of today go in")
+    return tuple(told)
 
 
 def manifests(tree: Path) -> tuple[Path, ...]:
@@ -44,10 +46,19 @@ def manifests(tree: Path) -> tuple[Path, ...]:
     return named or tuple(_outermost(tree))
 
 
-def has_lock(manifest: Path, tree: Path) -> bool:
-    """Whether a manifest, or the workspace that it belongs to, has a Cargo.lock."""
+def lock_of(manifest: Path, tree: Path) -> Path | None:
+    """The Cargo.lock of a manifest, or of the workspace that it belongs to."""
     inside = (directory for directory in manifest.parents if directory == tree or tree in directory.parents)
-    return any((directory / "Cargo.lock").exists() for directory in inside)
+    return next((lock for directory in inside if (lock := directory / "Cargo.lock").exists()), None)
+
+
+def _locked(lock: Path | None) -> set[str]:
+    """The crates from elsewhere in a lock, as "name version"."""
+    try:
+        packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", []) if lock else []
+        return {f"{crate['name']} {crate['version']}" for crate in packages if "source" in crate}
+    except (ValueError, KeyError, TypeError):  # cargo says what is wrong with it
+        return set()
 
 
 def _named(tree: Path) -> Iterator[str]:
@@ -71,13 +82,6 @@ def _outermost(tree: Path) -> Iterator[Path]:
 
 
 def _explained(error: ToolFailure, manifest: Path, offline: bool) -> BuildFailure:
-    if LOCK_IS_OLD in error.output:
-        return BuildFailure(
-            f"its Cargo.lock does not match {manifest}",
-            why="The crates that its authors tested are not the ones that would be taken.",
-            next="Bring a lock that matches as a patch of its recipe.",
-            details=error.details,
-        )
     if offline:
         return OfflineFailure(
             f"crates of {manifest} are not in cargo's cache, and --offline is set",

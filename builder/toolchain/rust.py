@@ -78,7 +78,7 @@ class Rust:
             }
         return variables
 
-    def fetch(self, tree: Path, *, log: Path, timeout: float, offline: bool) -> tuple[Path, ...]:
+    def fetch(self, tree: Path, *, log: Path, timeout: float, offline: bool) -> tuple[str, ...]:
         """Fetches the crates of a tree; see `crates.fetch_crates`."""
         return fetch_crates(tree, variables=self._cargo_variables(), log=log, timeout=timeout, offline=offline)
 

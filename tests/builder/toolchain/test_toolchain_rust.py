@@ -10,7 +10,7 @@ import pytest
 from builder.errors import BuildFailure, NetworkFailure, OfflineFailure, ToolFailure
 from builder.profile import load
 from builder.toolchain import rust as rusts
-from builder.toolchain.crates import fetch_crates, has_lock, manifests
+from builder.toolchain.crates import fetch_crates, lock_of, manifests
 from builder.toolchain.headers import Headers
 from builder.toolchain.rust import NoRust, Rust, find_rust
 
@@ -48,8 +48,8 @@ def cargo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
     programs = tmp_path / "programs"
     programs.mkdir()
 
-    def made(says: str = "", status: int = 0) -> Path:
-        script = f'#!/bin/sh\necho "$@" >> {tmp_path}/argv\necho "{says}" >&2\nexit {status}\n'
+    def made(says: str = "", status: int = 0, runs: str = ":") -> Path:
+        script = f'#!/bin/sh\necho "$@" >> {tmp_path}/argv\necho "{says}" >&2\n{runs}\nexit {status}\n'
         (programs / "cargo").write_text(script, encoding="utf-8")
         (programs / "cargo").chmod(0o755)
         return tmp_path / "argv"
@@ -58,7 +58,7 @@ def cargo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
     return made
 
 
-def fetch(tree: Path, *, offline: bool = False) -> tuple[Path, ...]:
+def fetch(tree: Path, *, offline: bool = False) -> tuple[str, ...]:
     log = tree.parent / "log"
     return fetch_crates(tree, variables={}, log=log, timeout=20, offline=offline)
 
@@ -111,19 +111,36 @@ def test_what_pyproject_names_is_built_and_may_have_its_workspaces_lock(tmp_path
     own = manifest(tmp_path / "bindings" / "python", locked=False)
     (tmp_path / "pyproject.toml").write_text(said, encoding="utf-8")
     assert manifests(tmp_path) == (own,)
-    assert not has_lock(own, tmp_path)
+    assert lock_of(own, tmp_path) is None
     (tmp_path / "bindings" / "Cargo.lock").touch()
-    assert has_lock(own, tmp_path)
+    assert lock_of(own, tmp_path) == tmp_path / "bindings" / "Cargo.lock"
 
 
-def test_a_lock_is_held_to_and_a_missing_one_is_told(tmp_path: Path, cargo) -> None:
-    argv = cargo()
-    locked, unlocked = manifest(tmp_path / "tree" / "a"), manifest(tmp_path / "tree" / "b", locked=False)
-    assert fetch(tmp_path / "tree") == (unlocked,)
-    assert argv.read_text().splitlines() == [
-        f"fetch --manifest-path {locked} --locked",
-        f"fetch --manifest-path {unlocked}",
-    ]
+OLD = '[[package]]\nname = "libc"\nversion = "0.2.1"\nsource = "registry"\n[[package]]\nname = "own"\nversion = "1"\n'
+NEW = OLD + '[[package]]\nname = "rand"\nversion = "0.9.1"\nsource = "registry"\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (OLD, OLD, ()),
+        (NEW, OLD, ()),  # cut, as for a workspace that is not whole
+        (OLD, NEW, ("Cargo.toml: no Cargo.lock chose rand 0.9.1; the newest of today go in",)),
+        (None, NEW, ("Cargo.toml: no Cargo.lock chose any crate; the newest of today go in",)),
+        (None, None, ()),  # nothing to choose
+    ],
+)
+def test_crates_that_no_lock_chose_are_told(
+    tmp_path: Path, cargo, before: str | None, after: str | None, told: tuple[str, ...]
+) -> None:
+    tree = tmp_path / "tree"
+    own = manifest(tree, locked=False)
+    for name, text in (("Cargo.lock", before), ("after", after)):
+        if text is not None:
+            (tree / name).write_text(text, encoding="utf-8")
+    argv = cargo(runs="[ ! -e after ] || mv after Cargo.lock")
+    assert fetch(tree) == told
+    assert argv.read_text() == f"fetch --manifest-path {own}\n"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +148,6 @@ def test_a_lock_is_held_to_and_a_missing_one_is_told(tmp_path: Path, cargo) -> N
     [
         ("error: no matching package named libc found", True, OfflineFailure, "not in cargo's cache"),
         ("[7] Could not connect to server", False, NetworkFailure, "cannot be fetched"),
-        ("cannot update the lock file because --locked was passed", False, BuildFailure, "does not match Cargo.toml"),
         ("error: expected a value in Cargo.toml", False, ToolFailure, "ended with status 101"),
     ],
 )
