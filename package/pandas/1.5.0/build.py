@@ -1,9 +1,9 @@
 from builder import package_build
 
 package_build.build_package(
-    source=package_build.github_source(org='pandas-dev', repo='pandas', tag='v1.5.0'),
-    setup_py_commands=['build_ext','bdist_wheel'],
-    build_dependencies=['numpy','Cython'],
+    source=package_build.github_source(org="pandas-dev", repo="pandas", tag="v1.5.0"),
+    setup_py_commands=["build_ext", "bdist_wheel"],
+    build_dependencies=["numpy", "Cython"],
     constraints=["setuptools<70", "Cython>=0.29.32,<3", "numpy==1.26.4"],
     headers_of=["numpy"],
     cflags=["-O2"],
