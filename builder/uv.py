@@ -262,7 +262,7 @@ def _environment(outer: Mapping[str, str], indexes: Sequence[Index] = ()) -> dic
 
 def _explained(error: ToolFailure, offline: bool, question: Question) -> BuildFailure:
     said = tuple(line for line in error.output.splitlines() if line.strip())
-    if offline:
+    if offline and NOT_CACHED.search(error.output):
         return OfflineFailure(
             "the requirements cannot be resolved with --offline",
             why="uv's cache does not hold what the index says about them.",
