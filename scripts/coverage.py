@@ -19,18 +19,22 @@ from packaging.version import Version
 from builder.acquire import acquire_project
 from builder.build import expected_seconds
 from builder.engine import Engine, open_engine
+from builder.environment import Environment
 from builder.errors import Failure
 from builder.events import Event
 from builder.files import locked, write_bytes, write_json
+from builder.pipeline import make_bundle
 from builder.places import cache_root
 from builder.profile import Profile, load
+from builder.qualify import Options, find_interpreter, qualify
 from builder.wheel import WheelFile
 
 HERE = Path(__file__).resolve().parent
 LIST = HERE / "coverage-packages.txt"
 RESULTS = HERE / "coverage-results.json"
 PAGE = HERE.parent / "docs" / "coverage.md"
-PROFILES = ("ot2-py310", "ot2-py312", "debian-12-armhf")
+EMULATED = "debian-12-armhf"
+PROFILES = ("ot2-py310", "ot2-py312", EMULATED)
 LINE = re.compile(r"(?P<requirement>[^\[#]+?)\s*(\[(?P<profiles>[^\]]+)\])?\s*#\s*(?P<why>.+)")
 AS_OF = re.compile(r"# as of (\d{4}-\d\d-\d\d)\b")
 LEAD = """\
@@ -42,6 +46,9 @@ bundle would obtain it, nothing uploaded after {as_of} being considered. Every f
 - obtained: `public` is the index's own wheel, `repaired` one made to do with the robot's glibc, `built` one made here
   from source, `refused` the answer that there is none, with the reason below.
 - native: shared objects in the wheel. audited: the audit (docs/findings.md) lets it pass; the newest glibc it asks for.
+- emulated: the wheel and what it needs installed in a fresh environment of an emulated ARM interpreter, and every
+  extension module imported, the recipe's checks and `pip check` run there: how many of these checks passed. Only
+  `{emulated}` has an interpreter to run here; the other profiles' wheels are made with the same flags.
 - seconds: of obtaining it in that run, downloads included, on two cores that had other work as well.
 
 {native} distributions with native code for at least one profile ({wheels} wheels), {pure} pure ones, {refused} refused.
@@ -74,6 +81,7 @@ class Result:
     sha256: str = ""
     native: int = 0
     max_glibc: str = ""
+    emulated: str = ""
     seconds: float = 0.0
     date: str = ""
     why: str = ""
@@ -142,7 +150,7 @@ def obtain(entry: Entry, profile: Profile, engine: Engine, as_of: str) -> Result
     try:
         acquired = acquire_project(entry.requirement, profile, engine, as_of=as_of, report=_tell)
     except Failure as failure:
-        return Result(**facts, how="refused", why=" ".join(failure.lines()), seconds=monotonic() - started)
+        return Result(**facts, how="refused", why=reason(failure), seconds=round(monotonic() - started, 1))
     seconds = monotonic() - started
     audit = engine.tools.audit(acquired.blob.path, profile)
     wheel = WheelFile.open(acquired.blob.path)
@@ -153,8 +161,30 @@ def obtain(entry: Entry, profile: Profile, engine: Engine, as_of: str) -> Result
         sha256=acquired.blob.sha256,
         native=len(audit.binaries),
         max_glibc=".".join(map(str, audit.max_glibc)) if audit.max_glibc else "",
+        emulated=emulate(entry, profile, engine, as_of) if profile.name == EMULATED else "",
         seconds=round(seconds, 1),
     )
+
+
+def reason(failure: Failure) -> str:
+    """Why there is no wheel, without what only this computer knows: paths and logs."""
+    said = [line for line in failure.details if not line.startswith("wanted by:")] or [failure.what]
+    return re.sub(r"\S*/\S*/\S*", "...", " ".join(said))[:600]
+
+
+def emulate(entry: Entry, profile: Profile, engine: Engine, as_of: str) -> str:
+    """How many checks passed on an emulated interpreter, of the package with all that it needs; what failed first."""
+    environment = Environment(
+        name=f"coverage-{entry.name}", requirements=(entry.requirement,), as_of=as_of, python=profile.python
+    )
+    try:
+        bundle = make_bundle(environment, profile, engine, _tell)
+        found = qualify(bundle, find_interpreter(profile), Options(engine=engine, environment=environment))
+    except Failure as failure:
+        return f"not run: {failure}"
+    rows = [row for row in found.rows if row.kind != "audit"]
+    failed = [f"{row.name} failed: {row.why}" for row in found.failures[:1]]
+    return "; ".join([f"{sum(row.ok for row in rows)} of {len(rows)}", *failed])
 
 
 def version_of(entry: Entry) -> str:
@@ -190,13 +220,14 @@ def page(entries: list[Entry], found: list[Result], as_of: str) -> str:
     native = {row.name for row in got if row.native}
     lead = LEAD.format(
         as_of=as_of,
+        emulated=EMULATED,
         native=len(native),
         wheels=sum(1 for row in got if row.native),
         pure=len({row.name for row in got} - native),
         refused=len({row.name for row in rows} - {row.name for row in got}),
     )
-    head = ["| package | version | profile | obtained | native | audited | seconds | sha256 | date |"]
-    lines = [*head, "|" + " --- |" * 9, *map(_line, rows)]
+    head = ["| package | version | profile | obtained | native | audited | emulated | seconds | sha256 | date |"]
+    lines = [*head, "|" + " --- |" * 10, *map(_line, rows)]
     reasons = {(row.name, row.version, row.why): None for row in rows if row.how == "refused"}
     whys = [f"- **{name} {version}**: {why}" for name, version, why in reasons]
     refusals = ["", "## Refused, and why", "", *whys] if whys else []
@@ -205,9 +236,9 @@ def page(entries: list[Entry], found: list[Result], as_of: str) -> str:
 
 def _line(row: Result) -> str:
     audited = f"yes, glibc {row.max_glibc}" if row.max_glibc else "yes"
-    cells = [row.name, row.version, row.profile, row.how, str(row.native or "-"), audited]
+    cells = [row.name, row.version, row.profile, row.how, str(row.native or "-"), audited, row.emulated or "-"]
     if row.how == "refused":
-        cells[4:] = ["-", "-"]
+        cells[5] = "-"
     return "| " + " | ".join([*cells, f"{row.seconds:.0f}", row.sha256[:12] or "-", row.date]) + " |"
 
 
