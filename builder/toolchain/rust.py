@@ -26,8 +26,9 @@ TARGETS = {
     "aarch64": "aarch64-unknown-linux-gnu",
     "x86_64": "x86_64-unknown-linux-gnu",
 }
-# cargo's words about a crate that is too new for the compiler.
+# The words of cargo and rustc about a crate that is too new for the compiler.
 YOUNGER = re.compile(r"requires rustc (\d+\.\d+(?:\.\d+)?)")
+UNSTABLE = "error[E0658]"
 
 
 class NoRust(BuildFailure):
@@ -85,11 +86,11 @@ class Rust:
     def advice(self, said: str) -> str:
         """What to run when cargo said that crates need a younger compiler; "" when it did not."""
         asked = [tuple(map(int, number.split("."))) for number in YOUNGER.findall(said)]
-        if not asked:
+        if not asked and UNSTABLE not in said:
             return ""
-        needed, here = ".".join(map(str, max(asked))), self.version.split()[1]
+        needed = ".".join(map(str, max(asked))) if asked else "of a later version"
         return (
-            f"Its crates need rustc {needed}, and the one here that can build for robots is {here}. "
+            f"Its crates need rustc {needed}, and the one here that can build for robots is {self.version.split()[1]}. "
             f"Run: rustup update && rustup target add {self.target}   (or constrain it to an older version)."
         )
 

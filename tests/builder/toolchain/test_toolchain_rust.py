@@ -167,6 +167,9 @@ def test_a_compiler_that_is_too_old_is_told_with_the_one_that_is_needed() -> Non
         "Its crates need rustc 1.88.1, and the one here that can build for robots is 1.85.0."
     )
     assert f"rustup target add {ARM}" in RUST.advice(said)
+    assert "need rustc of a later version" in RUST.advice(
+        "error[E0658]: `let` expressions in this position are unstable"
+    )
     assert RUST.advice("error: could not compile") == ""
 
 
