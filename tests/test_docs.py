@@ -37,6 +37,9 @@ RUN_BY = {
     "ot2deploy store": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy completion": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy wheel audit": "tests/ot2deploy/cli/test_lookups.py",
+    "ot2deploy wheel show": "tests/ot2deploy/cli/test_wheel_show.py",
+    "ot2deploy wheel build": "tests/ot2deploy/cli/test_wheel_build.py",
+    "ot2deploy wheel missing": "tests/ot2deploy/cli/test_wheel_missing.py",
     "ot2deploy robot": "tests/ot2deploy/cli/test_robot.py",
     "ot2deploy toolchain": "tests/ot2deploy/cli/test_toolchain.py",
     "ot2deploy lock": "tests/ot2deploy/cli/test_daily.py",
@@ -140,7 +143,7 @@ def parse(words: list[str]) -> None:
 def test_a_shown_command_parses(shown, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for word in shown.words:  # files that a command line names are there when a reader types it
-        if word.endswith((".whl", "build.py")):
+        if word.endswith((".whl", "build.py", "requirements.txt")):
             (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / word).touch()
     try:
