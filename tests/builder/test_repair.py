@@ -18,9 +18,11 @@ from builder.audit import audit
 from builder.audit.elf import read_binary
 from builder.audit.versions import read_entries, read_uses
 from builder.errors import AuditFailure
+from builder.files import sha256_file
 from builder.profile import Profile, load
 from builder.repair import TWINS, RepairRefused, apply, plan, repair
 from builder.run import environment, run
+from builder.sbom import components
 from builder.wheel import WheelFile
 
 OT2 = load("ot2-py310")
@@ -96,6 +98,9 @@ def test_a_repaired_wheel_has_its_proven_tag_and_a_clean_audit(tmp_path: Path) -
     assert {finding.id for finding in result.audit.findings} == {"glibc-weak"}
     assert [change.split(":")[0] for change in result.changes[:2]] == [MODULE, "demo.libs/libown-1.so"]
     assert result.changes[-1] == "platform tag manylinux_2_31_armv7l -> manylinux_2_25_armv7l"
+    (part,) = components(WheelFile.open(result.path))
+    assert part["hashes"] == [{"alg": "SHA-256", "content": sha256_file(original)}]
+    assert part["properties"] == [{"name": "ot2deploy:role", "value": "original"}]
     again = repair(original, tmp_path / "again", OT2)
     assert again.path.read_bytes() == result.path.read_bytes()
 
