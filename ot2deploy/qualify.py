@@ -60,7 +60,8 @@ class Proofs:
 def qualify(request: QualifyRequest) -> Proofs:
     """One proof after the other. Raises a Failure where a bundle cannot be had or the interpreter will not do."""
     engine = open_for(request.project, offline=request.offline, repair=request.repair)
-    return Proofs(found=tuple(_one(*wanted, request, engine) for wanted in _wanted(request, engine)))
+    more = known.load(request.known) if request.known else ()  # before anything that takes long
+    return Proofs(found=tuple(_one(*wanted, more, request, engine) for wanted in _wanted(request, engine)))
 
 
 def _wanted(request: QualifyRequest, engine: Engine) -> Iterator[tuple[Bundle, Environment | None]]:
@@ -85,11 +86,14 @@ def _of_file(path: Path, profiles: tuple[str, ...]) -> Iterator[Bundle]:
 
 
 def _one(
-    bundle: Bundle, environment: Environment | None, request: QualifyRequest, engine: Engine
+    bundle: Bundle,
+    environment: Environment | None,
+    more: tuple[known.Known, ...],
+    request: QualifyRequest,
+    engine: Engine,
 ) -> qualifying.Qualified:
     profile = shipped.load(bundle.profile)
     emulated = qualifying.find_interpreter(profile, request.interpreter, offline=request.offline)
-    more = known.load(request.known) if request.known else ()
     if environment is None and (file := find_environment(bundle.environment, engine.search)):
         more = (*known.beside([file.parent]), *more)
     options = qualifying.Options(engine=engine, environment=environment, known=more, **request.options)

@@ -4,7 +4,6 @@ from builder.qualify.emulated import Emulated, find_interpreter
 from builder.qualify.known import Known
 from builder.qualify.proof import qualify
 from builder.qualify.result import AUDITED, EMULATED, Options, Qualified, Row
-from builder.qualify.standing import standing
 
 __all__ = [
     "AUDITED",
@@ -16,5 +15,4 @@ __all__ = [
     "Row",
     "find_interpreter",
     "qualify",
-    "standing",
 ]

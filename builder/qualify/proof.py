@@ -25,8 +25,8 @@ from builder.qualify.emulated import Emulated, debian_interpreter
 from builder.qualify.known import Known, beside
 from builder.qualify.release import make_release, unpack_beside
 from builder.qualify.result import AUDITED, EMULATED, Options, Qualified, Row
-from builder.qualify.standing import keep
 from builder.qualify.twin import make_twin, twin_of
+from builder.standing import keep
 
 LOCALE = "C.UTF-8"
 
@@ -52,8 +52,7 @@ def qualify(bundle: Bundle, emulated: Emulated | None, options: Options, report:
     profile = profile_of(bundle)
     if emulated is not None:
         proved = _proved(bundle, profile, emulated, options, report)
-        keep(bundle, emulated, proved, options.engine.store)
-        return proved
+        return _kept(bundle, emulated, proved, options)
     rows = _audits(bundle, profile, options)
     found = _qualified(bundle, profile, options, rows, state=AUDITED, seconds=0.0)
     why = f"no ARM interpreter of Python {profile.python} is at hand"
@@ -82,7 +81,18 @@ def _twin(bundle: Bundle, profile: Profile, options: Options, report: Report) ->
     report(Event(subject=profile.name, stage="twin", message=f"making the {twin.title}", level="info"))
     made = make_twin(bundle, twin, options.environment, options.engine, report)
     proved = _proved(made, twin, emulated, options, report)
-    keep(bundle, emulated, proved, options.engine.store)
+    return _kept(bundle, emulated, proved, options)
+
+
+def _kept(bundle: Bundle, emulated: Emulated, proved: Qualified, options: Options) -> Qualified:
+    keep(
+        bundle,
+        options.engine.store,
+        title=proved.title,
+        interpreter=emulated.title,
+        identity=emulated.identity,
+        ok=proved.ok,
+    )
     return proved
 
 

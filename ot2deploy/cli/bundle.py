@@ -57,6 +57,9 @@ def command(
     Such a file can be pushed with neither index, uv nor compiler.
     """
     from builder import bundle, profile_host
+    from builder.places import cache_root
+    from builder.standing import standing
+    from builder.store import Store
     from ot2deploy.engine import environment_bundles
 
     wanted = [profile_host.load(name) for name in profiles]
@@ -65,12 +68,13 @@ def command(
         made = tuple(source.for_profile(profile) for profile in wanted)
     path = path or Path(f"{source.environment}.ot2bundle")
     bundle.write(made, path)
-    rows = [_row(one) for one in made]
+    store = Store(cache_root() / "store")
+    rows = [(*_row(one), standing(one, store)) for one in made]
     return Shown(
         result=Written(path=path, origin=source.origin, bundles=made),
         parts=(
             lines(f"{source.environment}: {source.origin}", style="title"),
-            table(("profile", "release", "wheels", "size", "from"), rows, right=("wheels", "size")),
+            table(("profile", "release", "wheels", "size", "from", "proof"), rows, right=("wheels", "size")),
             lines("", f"{path}, {units.size(path.stat().st_size)}"),
         ),
     )

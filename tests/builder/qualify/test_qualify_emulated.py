@@ -12,7 +12,8 @@ from wheel_factory import make_wheel
 from builder.bundle import Bundle
 from builder.engine import Engine
 from builder.environment import Check, import_check
-from builder.qualify import EMULATED, Emulated, Known, Options, Qualified, qualify, standing
+from builder.qualify import EMULATED, Emulated, Known, Options, Qualified, qualify
+from builder.standing import standing
 
 pytestmark = [pytest.mark.emulated, pytest.mark.slow]
 WHEEL = "demo-1.0-cp311-cp311-linux_armv7l.whl"

@@ -7,22 +7,20 @@ from typing import Any
 
 from builder.bundle import Bundle
 from builder.files import digest_of
-from builder.qualify.emulated import Emulated
-from builder.qualify.result import EMULATED, Qualified
 from builder.store import Store
 
 KIND, FORMAT = "qualified", 1
-UNPROVED = "audited"
+UNPROVED, PROVED, FAILED = "audited", "emulated", "failed when emulated"
 
 
-def keep(bundle: Bundle, emulated: Emulated, found: Qualified, store: Store) -> None:
-    """Keeps how a bundle did on an interpreter; `found` may be its twin's result."""
+def keep(bundle: Bundle, store: Store, *, title: str, interpreter: str, identity: str, ok: bool) -> None:
+    """Keeps how a bundle did on an interpreter, whose digest is `identity`; `title` may be that of its twin."""
     moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    entry = {"ok": found.ok, "title": found.title, "interpreter": found.interpreter, "at": moment}
+    entry = {"ok": ok, "title": title, "interpreter": interpreter, "at": moment}
     key = _key(bundle)
     with store.lock(f"{KIND}-{key}"):
         known: dict[str, Any] = store.answer(KIND, key) or {}
-        store.keep_answer(KIND, key, {**known, digest_of([emulated.identity, found.title]): entry})
+        store.keep_answer(KIND, key, {**known, digest_of([identity, title]): entry})
 
 
 def standing(bundle: Bundle, store: Store) -> str:
@@ -31,7 +29,7 @@ def standing(bundle: Bundle, store: Store) -> str:
     if not known:
         return UNPROVED
     latest = max(known.values(), key=lambda entry: str(entry["at"]))
-    how = EMULATED if latest["ok"] else "failed when emulated"
+    how = PROVED if latest["ok"] else FAILED
     return how if latest["title"] == bundle.profile else f"{UNPROVED}; {latest['title']}: {how}"
 
 
