@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Everything of a lab carries this label; its value is the project's id.
 LABEL = "ot2deploy.sim"
 IMAGE_LABEL = "ot2deploy.sim.image"
+CONFLICT = 409
 TIMEOUT = 120  # seconds, for one answer of the Docker service
 
 
@@ -206,7 +207,7 @@ class Engine:
             yield Room(api, name)
         finally:
             held.close()
-            self.remove_container(name)
+            Room(api, name).end()
 
     def identity(self, image: str) -> str:
         """An image's id, sha256:..."""
@@ -279,7 +280,7 @@ class Room:
     """A running container without network: programs are run in it, one after the other."""
 
     def __init__(self, api: Any, name: str) -> None:
-        self._api, self._name = api, name
+        self._api, self._name, self._ended = api, name, False
 
     def run(
         self, argv: Sequence[str], *, cwd: str, environment: Mapping[str, str], log: IO[bytes], timeout: float
@@ -301,12 +302,19 @@ class Room:
                 return None
             finally:
                 timer.cancel()
-        return None if status is None else int(status)
+        return None if self._ended or status is None else int(status)
 
     def end(self) -> None:
         """Ends the container with all that runs in it; one that is gone is fine."""
+        import docker.errors
+
+        self._ended = True
         with _translated("container"), _missing_is_fine():
-            self._api.remove_container(self._name, force=True)
+            try:
+                self._api.remove_container(self._name, force=True)
+            except docker.errors.APIError as error:
+                if error.status_code != CONFLICT:  # it is being removed already
+                    raise
 
 
 class Workshop:

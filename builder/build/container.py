@@ -19,7 +19,7 @@ from builder.build.fetch_wheels import fetch_wheels
 from builder.build.request import Uv
 from builder.build.zig_for import zig_for
 from builder.docker_engine import Bind, Closed, Room
-from builder.errors import BuildFailure, ToolFailure
+from builder.errors import BuildFailure, ToolFailure, UsageFailure
 from builder.events import Report
 from builder.places import cache_root
 from builder.profile import Profile
@@ -33,9 +33,10 @@ from builder.toolchain.zig import Zig
 
 WORK = "/build"  # the same for all builds, so that its name decides nothing
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LABELS = {"ot2deploy.build": "1"}
+LABEL = "ot2deploy.build"
 FACTS = "import platform; print(platform.machine(), platform.libc_ver()[1] or '0.0')"
 FREEZE = "import importlib.metadata as m\nfor d in m.distributions(): print(d.metadata['Name'] + '==' + d.version)"
+SYSTEM = (Path("/"), Path("/usr"), Path("/usr/local"))  # what an image has itself
 QUICK = 120.0  # seconds
 
 
@@ -158,19 +159,26 @@ def container(
 
     Raises DockerFailure, OfflineFailure and BuildFailure with the image to name.
     """
+    if shared := [path for path in compiler.files if path in SYSTEM]:
+        raise UsageFailure(
+            f"{compiler.name} in {shared[0]} cannot be used in a container: its files lie among the system's own",
+            next="Name an SDK in a directory of its own, or container:gcc:debian.",
+        )
     docker = docker_engine.connect()
     image = ensure_image(choice.image, minor, docker, report, offline=offline)
     host = _host_interpreter(minor)
     caches = [cache_root() / name for name in ("toolchain", "zig")]
     for cache in caches:
         cache.mkdir(parents=True, exist_ok=True)
-    read = [*compiler.files, caches[0], *filter(Path.is_dir, (cargo_home(), rustup_home()))]
+    # Of cargo's directory just these: it may also hold the user's tokens.
+    rust = [rustup_home(), *(cargo_home() / name for name in ("bin", "registry", "git"))]
+    read = [*compiler.files, caches[0], *filter(Path.is_dir, rust)]
     if host:
         read.append(host.prefix)
     binds = [Bind(host=path.resolve(), inside=inside(path)) for path in dict.fromkeys(read)]
     binds += [Bind(host=caches[1].resolve(), inside=inside(caches[1]), writable=True)]
     binds += [Bind(host=work, inside=WORK, writable=True)]
-    wanted = Closed(image=image, binds=tuple(binds), labels=LABELS, user=_user())
+    wanted = Closed(image=image, binds=tuple(binds), labels={LABEL: str(work)}, user=_user())
     with docker.closed(wanted) as room, ending(room.end):
         interpreter = _interpreter(room, minor, host, work)
         if interpreter is None:
@@ -203,7 +211,7 @@ def _host_interpreter(minor: str) -> Interpreter | None:
         found = find_interpreter(minor)
     except BuildFailure:
         return None
-    return found if found.prefix not in (Path("/usr"), Path("/usr/local")) else None
+    return found if found.prefix not in SYSTEM else None
 
 
 def _interpreter(room: Room, minor: str, host: Interpreter | None, work: Path) -> Interpreter | None:

@@ -52,8 +52,11 @@ def find_compiler(name: str, *, offline: bool = False) -> Compiler:
 
     Raises UsageFailure for another name, MissingExtra without zig, NetworkFailure where an SDK cannot be got.
     """
-    kind, _, place = parse(name).compiler.partition(":")
-    return find_zig() if kind == "zig" else find_gcc(sdk_directory(place, offline=offline))
+    choice = parse(name)
+    kind, _, place = choice.compiler.partition(":")
+    if kind == "zig":
+        return find_zig()
+    return find_gcc(sdk_directory(place, installed=not choice.container, offline=offline))
 
 
 def identity_of(name: str, *, offline: bool = False) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from builder.toolchain import apt
 
 SUITE = "bookworm"
 REVISION = 1  # raise it when the same packages shall make another image
-# Python 3.11 with headers; the C compiler is for what builds compile for themselves (Rust's build scripts); the last
-# two are libraries of Debian's Rust compiler.
-PACKAGES = ("python3", "libpython3.11-dev", "gcc", "libc6-dev", "make", "pkg-config", "libedit2", "libxml2")
+# Python 3.11 with headers; the C compiler is for what builds compile for themselves (Rust's build scripts), the last
+# three are libraries of Debian's Rust compiler.
+PACKAGES = ("python3", "libpython3.11-dev", "gcc", "libc6-dev", "make", "pkg-config", "libedit2", "libxml2", "libz3-4")
 TIMEOUT = 1200.0  # seconds
 LABEL = "ot2deploy.build.image"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}

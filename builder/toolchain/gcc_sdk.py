@@ -30,13 +30,15 @@ LD_LIBRARY_PATH="$root/usr/lib/{host}-linux-gnu" exec "$root/usr/bin/{program}" 
 """
 
 
-def sdk_directory(place: str, *, offline: bool = False) -> Path:
+def sdk_directory(place: str, *, installed: bool = True, offline: bool = False) -> Path:
     """The directory of the SDK that a name means: a path, URL#sha256=..., or debian. Got and unpacked once.
+
+    Without `installed`, Debian's is one in a directory of its own, also where it is installed.
 
     Raises UsageFailure for a name that means none, NetworkFailure, HashFailure, NoApt.
     """
     if place == "debian":
-        return _debian(offline)
+        return (_installed() if installed else None) or _debian(offline)
     if "://" in place:
         return _downloaded(place, offline)
     directory = Path(place).expanduser().absolute()
@@ -81,11 +83,13 @@ def _without_strange_links(member: tarfile.TarInfo, path: str) -> tarfile.TarInf
         return None  # a sysroot's etc/mtab and its like: of the system, not of the compiler
 
 
-def _debian(offline: bool) -> Path:
-    """The cross compiler of Debian: the installed one, else its packages unpacked in the cache beside launchers."""
+def _installed() -> Path | None:
     own = shutil.which(f"{TRIPLE}-g++")
-    if own and shutil.which(f"{TRIPLE}-gcc"):
-        return Path(own).parent.parent
+    return Path(own).parent.parent if own and shutil.which(f"{TRIPLE}-gcc") else None
+
+
+def _debian(offline: bool) -> Path:
+    """Debian's cross compiler: its packages unpacked in the cache beside launchers."""
     host = platform.machine()
     packages = (*DEBIAN, *DEBIAN_LIBRARIES)
     directory = cache_root() / "toolchain" / f"gcc-debian-{digest_of([host, packages, LAUNCHER])[:12]}"
