@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -61,6 +62,7 @@ class Job:
     """One package for one profile. `offers` are all candidates, those of the project's indexes first.
 
     `other` gives the profile's wheel of another project by requirement and as-of date, for what its build needs.
+    Its build may keep `cores` of them busy.
     """
 
     wanted: Wanted
@@ -70,6 +72,7 @@ class Job:
     as_of: str | None
     offers: tuple[Candidate, ...]
     other: Callable[[str, str | None], Blob]
+    cores: int = os.cpu_count() or 1
     tried: list[PassedOver] = field(default_factory=list)
     refused: list[Blob] = field(default_factory=list)
 

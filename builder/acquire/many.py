@@ -142,8 +142,11 @@ class _Gathering:
         if self.certain:
             return
         seconds = self.engine.tools.expected_seconds
+        building = sum(package.name in self.building for package in self.running.values())
+        at_once = max(1, min(self.engine.jobs, building + len(self.waiting)))
         for package in sorted(self.waiting, key=lambda package: -seconds(package.name, self.profile)):
             self.building.add(package.name)
+            self.jobs[package.name].cores = max(1, (os.cpu_count() or 1) // at_once)
             self.running[pool.submit(run, self.jobs[package.name], (built,))] = package
         self.waiting.clear()
 

@@ -75,7 +75,7 @@ def built(job: Job) -> Blob | None:
     if job.recipe and job.build_as_of not in (job.as_of, job.recipe.as_of):
         opened = ", ".join(job.recipe.open_dependencies)
         job.tell(f"its recipe leaves {opened} open: as of {job.build_as_of}, the day of the release", level="info")
-    options = BuildOptions(offline=engine.offline, timeout=engine.timeout, toolchain=engine.toolchain)
+    options = BuildOptions(offline=engine.offline, timeout=engine.timeout, jobs=job.cores, toolchain=engine.toolchain)
     with engine.store.scratch() as work:
         try:
             request = _request(job, chosen.get())

@@ -40,6 +40,7 @@ class FakeTools:
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     requests: list[BuildRequest] = field(default_factory=list)
+    options: list[BuildOptions] = field(default_factory=list)
 
     def audit(self, path: Path, profile: Profile, *, expect_native: bool = False) -> Audit:
         self.calls.append(("audit", path.name))
@@ -56,6 +57,7 @@ class FakeTools:
     def build(self, request: BuildRequest, out: Path, *, uv: Any, options: BuildOptions, report: Report) -> Built:
         self.calls.append(("build", request.name))
         self.requests.append(request)
+        self.options.append(options)
         if request.name in self.fails:
             raise self.fails[request.name]
         path = make_wheel(out, f"{request.name}-{request.version}-cp310-cp310-linux_armv7l.whl", {"built.py": b"1\n"})

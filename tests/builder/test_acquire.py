@@ -239,3 +239,16 @@ def test_fail_fast_starts_nothing_after_the_first_failure(tmp_path: Path, public
     tools = FakeTools(fails={name: BuildFailure("compiler failed") for name in ("bad", "long", "other")})
     got = gather(asked, OT2, make_engine(tmp_path, tools=tools, jobs=1), fail_fast=True)
     assert len(got.failures) == 1
+
+
+def test_cores_are_shared_by_the_builds_that_run_at_once(
+    tmp_path: Path, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    asked = [wanted(source=sdist(public, f"{name}-1.0.tar.gz"), name=name) for name in ("one", "two")]
+    tools = FakeTools()
+    gather(asked, OT2, make_engine(tmp_path, tools=tools, jobs=8))
+    gather([wanted(source=sdist(public, "three-1.0.tar.gz"), name="three")], OT2, make_engine(tmp_path, tools=tools))
+    assert {request.name: options.jobs for request, options in zip(tools.requests, tools.options, strict=True)} == {
+        "one": 4, "two": 4, "three": 8,
+    }  # fmt: skip
