@@ -37,6 +37,7 @@ RUN_BY = {
     "ot2deploy store": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy completion": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy wheel audit": "tests/ot2deploy/cli/test_lookups.py",
+    "ot2deploy wheel qualify": "tests/ot2deploy/cli/test_qualify.py",
     "ot2deploy wheel show": "tests/ot2deploy/cli/test_wheel_show.py",
     "ot2deploy wheel build": "tests/ot2deploy/cli/test_wheel_build.py",
     "ot2deploy wheel missing": "tests/ot2deploy/cli/test_wheel_missing.py",
