@@ -16,14 +16,30 @@ from builder.fetch import public
 from builder.sbom import Part, pypi_url, sbom
 from builder.source import IndexSdist
 from builder.toolchain.compiler import Compiler
+from builder.toolchain.library_sources import SOURCES
+from builder.toolchain.sysroot import LIBRARIES
 from builder.toolchain.zig import Zig
 from builder.wheel import WheelFile
 from builder.wheel_writer import Entry
 
 DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+)_(?P<architecture>[^_]+)\.deb")
-ARCHIVE = re.compile(r"(?P<name>.+?)-v?(?P<version>\d[\w.+-]*?)\.(tar\.\w+|tgz|zip)")
+VERSION = re.compile(r"(\d+(?:\.\d+)+)")
 LIBCXX = b"libc++abi"  # stands in the text of its last words, which nothing strips
 RUST_FILE = re.compile(r"\S+\.rs\b")
+# What each library's own licence file says.
+LICENCES = {
+    "brotli": "MIT",
+    "freetype": "FTL OR GPL-2.0-or-later",
+    "libffi": "MIT",
+    "libjpeg": "IJG AND BSD-3-Clause AND Zlib",
+    "libpng": "libpng-2.0",
+    "libsodium": "ISC",
+    "libyaml": "MIT",
+    "openssl": "Apache-2.0",
+    "qhull": "Qhull",
+    "yajl": "ISC",
+    "zlib": "Zlib",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +78,20 @@ def source_part(request: BuildRequest) -> Part:
 
 
 def library_parts(packages: Mapping[str, str]) -> Iterator[Part]:
-    """Static libraries by the file that each came from (a Debian package, a source archive) and its sha256."""
-    for filename, sha256 in packages.items():
-        deb, archive = DEB.fullmatch(filename), ARCHIVE.fullmatch(filename)
+    """Static libraries by what each came from (a Debian package, or its own pinned source) and that file's sha256."""
+    for origin, sha256 in packages.items():
+        deb = DEB.fullmatch(origin)
         if deb:
             name, version = deb["name"], deb["version"].replace("%3a", ":")
             purl = f"pkg:deb/debian/{name}@{quote(version, safe='')}?arch={deb['architecture']}"
+            library = next((known for known, library in LIBRARIES.items() if library.package == name), "")
         else:
-            name, version = (archive["name"], archive["version"]) if archive else (filename, "")
-            purl = f"pkg:generic/{name}" + (f"@{version}" if version else "")
-        yield Part(role="static library", name=name, version=version, purl=purl, sha256=sha256)
+            name = library = origin
+            url = SOURCES[origin].url
+            version = found[1] if (found := VERSION.search(url.rpartition("/")[2])) else ""
+            purl = f"pkg:generic/{name}@{version}?download_url={quote(url, safe='')}"
+        licence = LICENCES.get(library, "")
+        yield Part(role="static library", name=name, version=version, purl=purl, sha256=sha256, licence=licence)
 
 
 def crate_parts(made: Made, target: str) -> Iterator[Part]:

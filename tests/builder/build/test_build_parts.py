@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from wheel_factory import MODULE, NATIVE, make_wheel
 
 from builder.build.cross import Toolchain
-from builder.build.parts import Made, crate_parts, libcxx_version, library_parts, runtime_part, source_part
+from builder.build.parts import LICENCES, Made, crate_parts, libcxx_version, library_parts, runtime_part, source_part
 from builder.build.request import BuildRequest, Source
 from builder.profile import load
 from builder.source import Archive
 from builder.toolchain.headers import Headers
+from builder.toolchain.library_sources import SOURCES
+from builder.toolchain.sysroot import LIBRARIES
 from builder.toolchain.zig import find_zig
 from builder.wheel import WheelFile
 
@@ -63,20 +66,25 @@ def test_crates_compiled_for_the_target_are_parts_and_no_others(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("filename", "purl"),
+    ("origin", "purl", "licence"),
     [
         (
             "libssl-dev_3.0.17-1~deb12u2_armhf.deb",
             "pkg:deb/debian/libssl-dev@3.0.17-1~deb12u2?arch=armhf",
+            "Apache-2.0",
         ),
-        ("libexpat_1%3a2.5_armhf.deb", "pkg:deb/debian/libexpat@1%3A2.5?arch=armhf"),
-        ("libffi-3.4.4.tar.gz", "pkg:generic/libffi@3.4.4"),
-        ("libffi", "pkg:generic/libffi"),
+        ("zlib1g-dev_1%3a1.2.13_armhf.deb", "pkg:deb/debian/zlib1g-dev@1%3A1.2.13?arch=armhf", "Zlib"),
+        ("libodd-dev_1_armhf.deb", "pkg:deb/debian/libodd-dev@1?arch=armhf", ""),
+        ("libyaml", f"pkg:generic/libyaml@0.2.5?download_url={quote(SOURCES['libyaml'].url, safe='')}", "MIT"),
     ],
 )
-def test_libraries_are_named_by_where_they_come_from(filename: str, purl: str) -> None:
-    (part,) = library_parts({filename: "00"})
-    assert (part.purl, part.sha256, part.role) == (purl, "00", "static library")
+def test_libraries_are_named_by_where_they_come_from(origin: str, purl: str, licence: str) -> None:
+    (part,) = library_parts({origin: "00"})
+    assert (part.purl, part.sha256, part.role, part.licence) == (purl, "00", "static library", licence)
+
+
+def test_every_library_has_its_licence() -> None:
+    assert LICENCES.keys() == LIBRARIES.keys()
 
 
 def test_a_source_of_the_index_is_named_without_the_index_and_one_of_this_computer_without_its_place() -> None:
