@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from builder import local, targets
 from builder.engine import Engine
 from builder.environment import Environment, safe_name
-from builder.errors import BuildFailure, Failure, UsageFailure
+from builder.errors import BuildFailure, Failure, OfflineFailure, UsageFailure
 from builder.events import Event, Report, silent
 from builder.files import digest_of
 from builder.lock import Lock
@@ -38,15 +38,25 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """A part of an order that has a lock; `local` are sha256 of the user's own files in it."""
+    """A part of an order that has a lock; `local` are sha256 of the user's own files in it.
+
+    Without a lock it is `unlisted`, a package that no index has and whose recipe has its source.
+    """
 
     order: Order
-    lock: Lock
+    lock: Lock | None
     local: tuple[str, ...] = ()
+    unlisted: Wanted | None = None
+
+    @property
+    def as_of(self) -> str | None:
+        """The day after which nothing that was uploaded counts."""
+        return self.lock.as_of if self.lock else self.order.environment.as_of
 
     def needed(self, profile: Profile) -> tuple[Wanted, ...]:
-        """All packages that a profile needs for it. Raises BuildFailure, see `select`."""
-        return select(self.lock, profile, local=self.local)
+        """All packages that a profile needs for it, as far as that is known. Raises BuildFailure, see `select`."""
+        listed = select(self.lock, profile, local=self.local) if self.lock else ()
+        return (*listed, *filter(None, [self.unlisted]))
 
     def wanted(self, profile: Profile) -> tuple[Wanted, ...]:
         """Those of them whose wheels are wanted."""
@@ -123,14 +133,18 @@ def read_requirements(path: Path) -> tuple[str, ...]:
 def resolve(order: Order, engine: Engine, report: Report = silent) -> Resolution:
     """The locks of an order: one for all, or, where a divisible one leaves no common set of versions, one for each.
 
-    Raises NetworkFailure, and BuildFailure where nothing can be divided.
+    What no index has and a recipe has the source of needs no lock. Raises NetworkFailure, and BuildFailure where
+    nothing can be divided.
     """
     environment = order.environment
     try:
         return Resolution(parts=(_resolved(order, engine, report),))
     except BuildFailure as failure:
-        impossible = type(failure) is BuildFailure  # not: the network, a disk, a tool
-        if not impossible or not order.divisible or len(environment.wanted) == 1:
+        if not order.divisible or type(failure) not in (BuildFailure, OfflineFailure):  # the network, a disk, a tool
+            raise
+        if len(environment.wanted) == 1 and (part := _unlisted(order, engine, report)):
+            return Resolution(parts=(part,))
+        if len(environment.wanted) == 1 or isinstance(failure, OfflineFailure):
             raise
         message = "cannot be installed together, so each is resolved alone"
         report(Event(subject=", ".join(environment.wanted), stage="lock", message=message, level="warning"))
@@ -138,7 +152,7 @@ def resolve(order: Order, engine: Engine, report: Report = silent) -> Resolution
     failures: list[Failure] = []
     for one in _alone(environment):
         try:
-            parts.append(_resolved(replace(order, environment=one), engine, report))
+            parts += resolve(replace(order, environment=one), engine, report).parts
         except BuildFailure as failure:
             failure.subject = ", ".join(one.wanted)
             failures.append(failure)
@@ -149,6 +163,22 @@ def _resolved(order: Order, engine: Engine, report: Report) -> Resolved:
     files = local.prepare(order.environment, engine.store, engine.uv, report)
     lock = make_lock(order.environment, engine, report)
     return Resolved(order=order, lock=lock, local=tuple(file.sha256 for file in files))
+
+
+def _unlisted(order: Order, engine: Engine, report: Report) -> Resolved | None:
+    """The package of a recipe that no index knows: what it needs in turn is not known then."""
+    for text in order.environment.requirements:
+        requirement = Requirement(text)
+        pins = [one.version for one in requirement.specifier if one.operator == "=="]
+        name = canonicalize_name(requirement.name)
+        recipe = engine.tools.recipe(name, pins[0], engine.search.packages) if len(pins) == 1 else None
+        if recipe and recipe.source:
+            message = f"is on no index at hand: built from its recipe's {recipe.source}, without what it needs in turn"
+            report(Event(subject=text, stage="lock", message=message, level="warning"))
+            version = recipe.version or pins[0]
+            wanted = Wanted(name=name, version=version, candidates=(), sdist=None, chain=(name,), requested=True)
+            return Resolved(order=order, lock=None, unlisted=wanted)
+    return None
 
 
 def _alone(environment: Environment) -> Iterator[Environment]:

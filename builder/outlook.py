@@ -8,9 +8,10 @@ from typing import Any
 
 from builder.acquire import Acquired, gather
 from builder.acquire.job import Job
+from builder.acquire.source import choose
 from builder.build.durations import measured_seconds
 from builder.engine import Engine
-from builder.errors import BuildFailure, Failure, NetworkFailure, OfflineFailure
+from builder.errors import BuildFailure, Failure, HashFailure, NetworkFailure, OfflineFailure
 from builder.events import Event, Report, silent
 from builder.nearest import nearest
 from builder.orders import Order, Resolved, resolve
@@ -95,7 +96,7 @@ def _of_part(
     pure = {one.name: one.candidates[0] for one in wanted if one.candidates and _is_pure(one.candidates[0])}
     rest = [one for one in wanted if one.name not in pure]
     report(Event(subject=profile.name, stage="look", message=f"{len(rest)} packages with machine code", level="info"))
-    as_of, indexes = part.lock.as_of, part.order.environment.indexes
+    as_of, indexes = part.as_of, part.order.environment.indexes
     got = gather(rest, profile, engine, indexes=indexes, as_of=as_of, build=False, report=report)
     found = []
     for one in wanted:
@@ -106,7 +107,10 @@ def _of_part(
         elif failure := got.failures.get(one.name):
             found.append(_failed(one, profile, failure))
         else:
-            found.append(_not_had(got.jobs[one.name], engine, as_of))
+            try:
+                found.append(_not_had(got.jobs[one.name], engine, as_of))
+            except HashFailure as failure:
+                found.append(_failed(one, profile, failure))
     return found
 
 
@@ -130,7 +134,7 @@ def _failed(one: Wanted, profile: Profile, failure: Failure) -> Outlook:
         first = one.candidates[0]
         state = INDEX if first.fit == FITS else REPAIR
         return _outlook(one, profile, state, "judged by its tag: it is not in the store", wheel=first.filename)
-    if isinstance(failure, NetworkFailure):
+    if isinstance(failure, NetworkFailure) and not isinstance(failure, HashFailure):
         raise failure
     return _outlook(one, profile, NONE, str(failure))
 
@@ -140,7 +144,8 @@ def _not_had(job: Job, engine: Engine, as_of: str | None) -> Outlook:
     tried = "; ".join(f"{passed.what}: {passed.reason}" for passed in job.tried)
     if recipe and recipe.refusal:
         return _outlook(one, profile, NONE, recipe.refusal.reason, instead=recipe.refusal.instead)
-    if one.sdist is None and not (recipe and recipe.source):
+    if choose(job) is None:
+        tried = "; ".join(passed.reason for passed in job.tried if passed.reason != "the lock has none")
         reason = tried or "no wheel of this version fits, and there is no source"
         return _outlook(
             one, profile, NONE, reason, instead=nearest(one.name, one.version, profile, engine, as_of=as_of)

@@ -14,7 +14,7 @@ from builder.assembly import bundle_of
 from builder.bundle import Bundle
 from builder.engine import Engine
 from builder.environment import Environment
-from builder.errors import Failure
+from builder.errors import BuildFailure, Failure
 from builder.events import Event, Report, silent
 from builder.files import disk_failures, replacing, sha256_file
 from builder.orders import Order, Resolved, resolve
@@ -129,14 +129,18 @@ def _make_wheels(order: Order, profiles: Sequence[Profile], engine: Engine, how:
                 )
                 continue
             got = _gather(part, needed, profile, engine, how, logs)
-            made += [_made(got.found[one.name], got.jobs[one.name], how.out) for one in wanted if one.name in got.found]
+            for one in wanted:
+                try:
+                    made += [_made(got.found[one.name], got.jobs[one.name], how.out)] if one.name in got.found else []
+                except BuildFailure as failure:
+                    failed.append(Failed(name=one.name, profile=profile.name, failure=failure))
             failed += [
                 Failed(name=name, profile=profile.name, failure=failure, log=logs.of(name, got))
                 for name, failure in sorted(got.failures.items())
             ]
             left = (one for one in wanted if one.name not in got.found and one.name not in got.failures)
             not_tried += [f"{one.name} {one.version} for {profile.name}" for one in left]
-            if how.bundles and len(got.found) == len(needed):
+            if how.bundles and part.lock and len(got.found) == len(needed):
                 environment = part.order.environment
                 bundle = bundle_of(environment, profile, engine, tuple(got.found.values()), part.lock)
                 bundles.append((environment, bundle))
@@ -158,7 +162,7 @@ def _gather(
         profile,
         engine,
         indexes=() if how.from_source else part.order.environment.indexes,
-        as_of=part.lock.as_of,
+        as_of=part.as_of,
         fail_fast=how.fail_fast,
         report=report,
     )
@@ -172,6 +176,11 @@ def _made(acquired: Acquired, job: Job, out: Path) -> Made:
     if placed:
         with replacing(path) as temporary:
             shutil.copyfile(blob.path, temporary)
+            if sha256_file(temporary) != blob.sha256:
+                job.engine.store.remove(blob.sha256)  # its size and time look right: it would be trusted again
+                raise BuildFailure(
+                    "is damaged in the store", subject=blob.filename, next="Run the command again; it is got anew."
+                )
     return Made(
         name=acquired.wanted.name,
         version=acquired.wanted.version,

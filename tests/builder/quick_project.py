@@ -46,19 +46,24 @@ def build_wheel(out, settings=None, metadata=None):
 
 def quick_sdist(where: Path, name: str, version: str = "1.0", *, before: str = "pass", requires: str = "[]") -> Path:
     """The sdist of a pure project; `before` is what its back end does first (statements)."""
+    files = quick_files(name, version, before=before, requires=requires)
+    where.mkdir(parents=True, exist_ok=True)
+    path = where / f"{name.replace('-', '_')}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member, text in files.items():
+            info = tarfile.TarInfo(f"{path.name.removesuffix('.tar.gz')}/{member}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+def quick_files(name: str, version: str, *, before: str = "pass", requires: str = "[]") -> dict[str, str]:
+    """The files of such a project and their texts."""
     module = name.replace("-", "_")
     indented = "\n".join(f"    {line}" for line in before.splitlines())
     needed = "".join(f"Requires-Dist: {one}\n" for one in eval(requires))
-    files = {
+    return {
         "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n{needed}",
         "pyproject.toml": PYPROJECT.format(name=name, version=version, requires=requires),
         "backend.py": BACKEND.format(name=name, module=module, version=version, before=indented),
     }
-    where.mkdir(parents=True, exist_ok=True)
-    path = where / f"{module}-{version}.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for member, text in files.items():
-            info = tarfile.TarInfo(f"{module}-{version}/{member}")
-            info.size = len(text.encode())
-            archive.addfile(info, io.BytesIO(text.encode()))
-    return path

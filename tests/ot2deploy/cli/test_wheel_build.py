@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quick_project import quick_sdist
+from quick_project import quick_files, quick_sdist
 
 ROOT = Path(__file__).resolve().parents[3]
 Run = Callable[..., Any]
@@ -157,6 +157,40 @@ def test_two_versions_of_one_project(run_cli: Run, project: Path) -> None:
     ran = build(run_cli, "./good-1.0.tar.gz", "./good-2.0.tar.gz").good()
     assert len(list((project / "dist").rglob("*.whl"))) == 2
     assert "each is resolved alone" in ran.err
+
+
+def test_a_recipe_with_a_source_needs_no_index(run_cli: Run, project: Path) -> None:
+    recipe = project / "package" / "ourlib" / "1.0"
+    (recipe / "source").mkdir(parents=True)
+    for name, text in quick_files("ourlib", "1.0").items():
+        (recipe / "source" / name).write_text(text)
+    (recipe / "build.py").write_text(
+        "from builder import package_build\n"
+        "package_build.build_package(source=package_build.local_source('source'), native=[])\n"
+    )
+    ran = build(run_cli, "ourlib").good()
+    assert (project / "dist" / "ot2-py310" / "ourlib-1.0-py3-none-any.whl").is_file()
+    assert "is on no index at hand" in ran.err
+    assert "no change" in build(run_cli, "package/ourlib/1.0").good().out
+
+
+def test_offline_what_was_never_had_is_said_in_one_error(run_cli: Run) -> None:
+    ran = build(run_cli, "ujson==5.10.0")
+    assert ran.status == 1
+    assert "--offline" in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_what_is_made_can_be_run(run_cli: Run, project: Path, shared_cache: Path) -> None:
+    quick_sdist(project, "good")
+    ran = run_cli("wheel", "build", "./good-1.0.tar.gz", "--test", "--profile", "debian-12-armhf", "--json").good()
+    found = ran.document["result"]
+    assert [wheel["state"] for wheel in found["wheels"]] == ["emulated"]
+    assert [(row["name"], row["state"]) for row in found["qualified"][0]["checks"] if row["kind"] == "import"] == [
+        ("import good", "ok")
+    ]
 
 
 @pytest.mark.network
