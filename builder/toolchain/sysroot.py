@@ -23,7 +23,7 @@ TRIPLES = {"armv7l": "arm-linux-gnueabihf", "aarch64": "aarch64-linux-gnu", "x86
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """A library: the Debian package that has it, its archives (`called` otherwise by Debian), and what it needs in turn.
+    """A library: the Debian package that has it, its archives (or as `called` by Debian), and what it needs in turn.
 
     Debian's are built for glibc 2.36; that they link against an older one was seen, and every wheel's audit proves it
     anew. Only those in C are taken: another C++ runtime would come with them.
@@ -45,6 +45,7 @@ LIBRARIES = {
     "libyaml": Library(package="libyaml-dev", archives=("libyaml.a",)),
     "openssl": Library(package="libssl-dev", archives=("libssl.a", "libcrypto.a")),
     "qhull": Library(package="libqhull-dev", archives=("libqhull_r.a",), called={"libqhull_r.a": "libqhullstatic_r.a"}),
+    "yajl": Library(package="libyajl-dev", archives=("libyajl.a",), called={"libyajl.a": "libyajl_s.a"}),
     "zlib": Library(package="zlib1g-dev", archives=("libz.a",)),
 }
 
