@@ -7,6 +7,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,13 +81,22 @@ def disk_failures(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (*FULL, *DENIED, errno.EIO):
+        number = _number(error)
+        if number not in (*FULL, *DENIED, errno.EIO):
             raise
-        way = "Free some space there" if error.errno in FULL else "Look at its owner and permissions"
+        full = number in FULL  # a copy names first what it reads, and it is the other file that finds no room
+        way = "Free some space there" if full else "Look at its owner and permissions"
         raise DiskFailure(
-            f"{error.filename or where}: {error.strerror}",
+            f"{(full and error.filename2) or error.filename or where}: {os.strerror(number)}",
             next=f"{way}, or use another place; $OT2DEPLOY_CACHE says where the store is.",
         ) from error
+
+
+def _number(error: OSError) -> int | None:
+    """What the system said; of a tree that was copied, the first time (shutil.Error has it in words only)."""
+    if isinstance(error, shutil.Error) and (found := re.search(r"\[Errno (\d+)\]", str(error))):
+        return int(found[1])
+    return error.errno
 
 
 @contextlib.contextmanager

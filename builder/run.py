@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import functools
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.errors import ToolFailure
+from builder.errors import DiskFailure, Failure, ToolFailure, last_lines
 
 # What a child may see of our environment. Everything else (PYTHON*, PIP_*, CC, CFLAGS ...) would make a result
 # depend on the shell it was started from.
@@ -37,6 +38,8 @@ while read -r sign group; do
 done
 for group in $groups; do kill -s KILL -- "-$group"; done
 """
+
+NO_ROOM = re.compile(r"No space left on device|NoSpaceLeft|Disk quota exceeded|\[Errno 28\]")
 
 _children: set[subprocess.Popen[bytes]] = set()
 _others: set[Callable[[], None]] = set()  # end what runs elsewhere
@@ -75,7 +78,8 @@ def run(
 
     `env` is the whole environment (default: `environment()`). With `log`, both streams go to that file and the
     tail of it stands in the error. In time-out (seconds), or when we are interrupted, the whole group is killed.
-    Raises ToolFailure when the program is missing, runs too long or, with `check`, ends with a status other than 0.
+    Raises ToolFailure when the program is missing, runs too long or, with `check`, ends with a status other than 0;
+    DiskFailure when it says that the disk was full.
     """
     words = tuple(str(word) for word in argv)
     sink = log.open("ab") if log else None
@@ -121,13 +125,7 @@ def run(
         stderr=(err or b"").decode(errors="replace"),
     )
     if check and finished.status != 0:
-        raise ToolFailure(
-            f"{_short(words)} ended with status {finished.status}",
-            argv=words,
-            status=finished.status,
-            output=tail(log) if log else finished.stderr or finished.stdout,
-            subject=subject,
-        )
+        raise _failure(finished, tail(log) if log else finished.stderr or finished.stdout, subject)
     return finished
 
 
@@ -202,6 +200,19 @@ def _tell(watchdog: subprocess.Popen[bytes] | None, sign: str, process: subproce
     if watchdog and watchdog.stdin:
         with contextlib.suppress(OSError):  # somebody ended it: nothing is lost but the second line of defence
             os.write(watchdog.stdin.fileno(), f"{sign} {process.pid}\n".encode())
+
+
+def _failure(finished: Finished, output: str, subject: str) -> Failure:
+    """Why a program ended badly: most say it when the disk was full, each in its way."""
+    what = f"{_short(finished.argv)} ended with status {finished.status}"
+    if NO_ROOM.search(output):
+        return DiskFailure(
+            f"{what}: no space left on this host",
+            subject=subject,
+            details=last_lines(output),
+            next="Free some space, or use another place; $OT2DEPLOY_CACHE says where builds and the store are.",
+        )
+    return ToolFailure(what, argv=finished.argv, status=finished.status, output=output, subject=subject)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from builder.errors import BuildFailure, HashFailure
-from builder.files import sha256_file
+from builder.files import FULL, sha256_file
 from builder.wheel import DAMAGED
 
 
@@ -46,6 +46,8 @@ def unpack(archive: Path, destination: Path, *, subdirectory: str | None = None)
             with tarfile.open(archive) as tar:
                 tar.extractall(destination, filter="data")
     except (tarfile.TarError, lzma.LZMAError, *DAMAGED, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:  # not the archive's fault
+            raise
         raise BadSource(f"cannot unpack: {error}", subject=archive.name) from error
     entries = [entry for entry in destination.iterdir() if entry.name != "pax_global_header"]
     top = entries[0] if len(entries) == 1 and entries[0].is_dir() else destination

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from builder.acquire.job import Acquired, Job, PassedOver
-from builder.errors import AuditFailure, BuildFailure, NetworkFailure
+from builder.errors import AuditFailure, BuildFailure, DiskFailure, NetworkFailure
 from builder.files import digest_of
 from builder.selection import FITS, Candidate
 from builder.store import Blob
@@ -80,7 +80,7 @@ def built(job: Job) -> Blob | None:
         try:
             request = _request(job, chosen.get())
             made = engine.tools.build(request, work, uv=engine.uv(), options=options, report=job.report)
-        except NetworkFailure:
+        except (DiskFailure, NetworkFailure):  # of this host: no other way to a wheel is better
             raise
         except BuildFailure as failure:
             reasons = filter(None, [failure.what, failure.why])
