@@ -139,6 +139,7 @@ def build_package(
     libraries: Sequence[str] = (),
     headers_of: Sequence[str] | None = None,
     native: Sequence[str] | None = None,
+    build_paths: Sequence[str] = (),
     cflags: Sequence[str] = (),
     ldflags: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
@@ -157,12 +158,12 @@ def build_package(
     `constraints` hold for build requirements, `as_of` (YYYY-MM-DD) hides those uploaded later. `libraries` are static
     ones of the target (`builder.toolchain.sysroot` lists them). `headers_of` are projects whose wheel for the target is
     made first, its C headers standing before the host's; numpy is one where it is a build dependency and none is
-    named. `native` are globs of shared objects that the wheel must hold,
-    () for a pure wheel. `cflags` and `ldflags` reach the C and C++ compiler last but for our own. `env` and
-    `config_settings` go to the back end. `profiles` gives, by profile, more of all these lists and tables. `patches`
-    are files beside the recipe, applied in order. `checks` (as in a manifest) are run on the target where an
-    environment names no quick checks of its own.
-    A higher `revision` gives other bytes another file name. `reason` says why all this is needed.
+    named. `native` are globs of shared objects that the wheel must hold, () for a pure wheel; `build_paths` of those
+    in which the path of the build may stand, with the `reason` for it. `cflags` and `ldflags` reach the C and C++
+    compiler last but for our own. `env` and `config_settings` go to the back end. `profiles` gives, by profile, more
+    of all these lists and tables. `patches` are files beside the recipe, applied in order. `checks` (as in a manifest)
+    are run on the target where an environment names no quick checks of its own. A higher `revision` gives other bytes
+    another file name. `reason` says why all this is needed.
     """
     given = locals()
     _record(inspect.currentframe(), source=given.pop("source"), given=given)

@@ -28,9 +28,9 @@ class Recipe:
     """Build facts of one project, see `package_build.build_package`. `digest` covers every file of its directory.
 
     `version` is None for facts that hold for all versions. `native` are globs of shared objects that the wheel must
-    hold; () says that it is pure, None that the recipe does not say. `patches` are files in `directory`. `profiles` is
-    what `for_profile` adds. With a `refusal` nothing is built. `others` are further projects that the file builds,
-    `line` is where the call of this one stands.
+    hold; () says that it is pure, None that the recipe does not say. In `build_paths` the build's path may stand.
+    `patches` are files in `directory`. `profiles` is what `for_profile` adds. With a `refusal` nothing is built.
+    `others` are further projects that the file builds, `line` is where the call of this one stands.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Recipe:
     libraries: tuple[str, ...] = ()
     headers_of: tuple[str, ...] = ()
     native: tuple[str, ...] | None = None
+    build_paths: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     ldflags: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)

@@ -22,7 +22,7 @@ from builder.package_build import Call, build_package, recording
 from builder.source import Archive, DebianSource, GitSource, IndexSdist, LocalSource, Source
 
 REQUIREMENTS = ("build_dependencies", "constraints", "headers_of")
-LISTS = (*REQUIREMENTS, "setup_py_commands", "libraries", "cflags", "ldflags", "patches", "native")
+LISTS = (*REQUIREMENTS, "setup_py_commands", "libraries", "cflags", "ldflags", "patches", "native", "build_paths")
 TABLES = ("env", "config_settings")
 ADDED = ("build_dependencies", "constraints", "libraries", "headers_of", "cflags", "ldflags", "patches", "checks")
 FOR_PROFILES = (*ADDED, *TABLES)  # what `profiles` may add to: lists are appended, tables laid over
@@ -90,7 +90,10 @@ class _Reader:
         if not isinstance(profiles, Mapping) or not all(isinstance(table, Mapping) for table in profiles.values()):
             self._problem("profiles", f"must give each profile's name a table, not {profiles!r}")
             profiles = {}
-        return {**self._table(given), "profiles": {name: self._of_profile(name, profiles[name]) for name in profiles}}
+        found = self._table(given)
+        if found.get("build_paths") and not found.get("reason"):
+            self._problem("build_paths", "build_paths needs a reason: it says why the path cannot be kept out")
+        return {**found, "profiles": {name: self._of_profile(name, profiles[name]) for name in profiles}}
 
     def _of_profile(self, profile: str, given: Mapping[str, Any]) -> dict[str, Any]:
         for key in given:

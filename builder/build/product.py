@@ -13,12 +13,11 @@ from builder.audit import Audit, audit, proven_platform
 from builder.build.parts import Made, bill_of
 from builder.build.request import BuildRequest
 from builder.build.sources import has_extension_sources
+from builder.build.traces import OBJECT, Traces
 from builder.errors import BuildFailure
-from builder.places import cache_root
 from builder.wheel import WheelFile
 from builder.wheel_writer import rewrite
 
-OBJECT = re.compile(r"\.so(\.[0-9]+)*$")
 TELLING = re.compile(r"(error|warning|failed|cannot)\b", re.IGNORECASE)
 
 
@@ -80,20 +79,15 @@ def telling_lines(log: Path, limit: int = 10) -> tuple[str, ...]:
 def finish(wheel: WheelFile, request: BuildRequest, out: Path, made: Made) -> tuple[Path, Audit]:
     """Audits the wheel and writes it into `out` under the platform tag it proves, with its bill of materials.
 
-    The recipe's revision becomes the build tag. Raises AuditFailure with what refuses it.
+    The recipe's revision becomes the build tag. Raises AuditFailure with what refuses it, LeakedPaths.
     """
     found = audit(wheel.path, request.profile)
     found.require()
     revision = request.recipe.revision if request.recipe else 0
     platform = None if wheel.is_pure else proven_platform(found.binaries, request.profile)
     bill = bill_of(wheel, request, made)
-    places = {str(made.work).encode(): b"/build", str(cache_root()).encode(): b"/cache"}
-
-    def change(_name: str, data: bytes) -> bytes:
-        """Text in which a build wrote down where it took place: another place each time, and none on a robot."""
-        for place, name in places.items() if b"\0" not in data else ():
-            data = data.replace(place, name)
-        return data
-
+    traces = Traces(request, made.work)
     build = str(revision) if revision else None
-    return rewrite(wheel, out, platform=platform, build=build, change=change, added=[bill]), found
+    path = rewrite(wheel, out, platform=platform, build=build, change=traces.change, added=[bill])
+    traces.require_none(path)
+    return path, found

@@ -13,6 +13,7 @@ from builder import uv as uvs
 from builder.audit import audit
 from builder.build import BuildOptions, BuildRequest, Source
 from builder.build.product import LostNative, WrongWheel
+from builder.build.traces import LeakedPaths
 from builder.errors import BuildFailure, HashFailure, ToolFailure
 from builder.fetch import Fetcher
 from builder.files import sha256_file
@@ -145,3 +146,33 @@ def test_where_a_build_took_place_stands_nowhere_in_its_wheel(build, tmp_path: P
     told = wheel.read("tiny/where.py").decode()
     assert "'/build/source/tiny-1.0/setup.py'" in told
     assert str(cache_root()) not in told
+
+
+PATHS = """\
+#include <Python.h>
+static const char *where = WHERE;
+static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, "fast", NULL, -1, NULL };
+PyMODINIT_FUNC PyInit_fast(void) { module.m_doc = where; return PyModule_Create(&module); }
+"""
+TELLS = """\
+import os
+from setuptools import Extension, setup
+where = [("WHERE", '"%s"' % os.getcwd())]
+setup(name="tiny", version="1.0", packages=["tiny"], ext_modules=[Extension("tiny.fast", ["f.c"], define_macros=where)])
+"""
+
+
+@pytest.mark.parametrize("allowed", [(), ("tiny/fast.*",)])
+def test_machine_code_that_names_its_builds_directory_is_refused(
+    build, tmp_path: Path, allowed: tuple[str, ...]
+) -> None:
+    files = {"pyproject.toml": PYPROJECT, "setup.py": TELLS, "tiny/__init__.py": "", "f.c": PATHS}
+    recipe = Recipe(name="tiny", version="1.0", directory=tmp_path, digest="0", build_paths=allowed, reason="a test")
+    request = request_for(make_sdist(tmp_path, files), recipe=recipe)
+    if allowed:
+        assert build(request).path.exists()
+        return
+    with pytest.raises(LeakedPaths) as raised:
+        build(request)
+    assert raised.value.details == ("tiny/fast.cpython-310-arm-linux-gnueabihf.so",)
+    assert not list((tmp_path / "wheels").glob("*"))
