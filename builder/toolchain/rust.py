@@ -152,19 +152,18 @@ def rust_of(compiler: Path, rust_target: str) -> Rust:
         compiler=compiler,
         host=facts.get("host", ""),
         commit=facts.get("commit-hash", "unknown"),
-        sysroot=_sysroot(compiler),
+        sysroot=Path(run([compiler, "--print", "sysroot"], cwd=compiler.parent, timeout=60).stdout.strip()),
         channel=_channel(),
     )
 
 
-def _sysroot(compiler: str | Path) -> Path:
-    return Path(run([compiler, "--print", "sysroot"], cwd=Path("/"), timeout=60).stdout.strip())
-
-
 def _channel() -> str:
     """rustup's name of the toolchain that the host uses by itself, asked where no project's file chooses another."""
-    own = _sysroot("rustc") if shutil.which("rustup") and shutil.which("rustc") else None
-    return own.name if own and own.parent.name == "toolchains" else ""
+    if not shutil.which("rustup") or not shutil.which("rustc"):
+        return ""
+    asked = run(["rustc", "--print", "sysroot"], cwd=Path("/"), timeout=60, check=False)  # rustup may have no default
+    own = Path(asked.stdout.strip())
+    return own.name if own.parent.name == "toolchains" else ""
 
 
 def _host_compiler(host: str) -> dict[str, str]:
