@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LABEL = "ot2deploy.sim"
 IMAGE_LABEL = "ot2deploy.sim.image"
 CONFLICT = 409
+KILLED = -9
 TIMEOUT = 120  # seconds, for one answer of the Docker service
 
 
@@ -285,24 +286,30 @@ class Room:
     def run(
         self, argv: Sequence[str], *, cwd: str, environment: Mapping[str, str], log: IO[bytes], timeout: float
     ) -> int | None:
-        """Runs a program with both streams in `log`; its exit status, or None when it took longer than `timeout` (s) or
-        the work was stopped. The container is then gone."""
+        """Runs a program, its streams in `log`: its exit status, None when it took longer than `timeout` (s), KILLED
+        when the container was ended meanwhile. In both cases the container is gone."""
         import docker.errors
 
-        with _translated(argv[0]):
+        over = threading.Event()
+
+        def expire() -> None:
+            over.set()
+            self.end()
+
+        timer, status = threading.Timer(timeout, expire), None
+        timer.daemon = True
+        with _translated(argv[0]), contextlib.suppress(docker.errors.NotFound):
             made = self._api.exec_create(self._name, list(argv), workdir=cwd, environment=dict(environment))
-            timer = threading.Timer(timeout, self.end)
-            timer.daemon = True
             timer.start()
             try:
                 for chunk in self._api.exec_start(made["Id"], stream=True):
                     log.write(chunk)
                 status = self._api.exec_inspect(made["Id"])["ExitCode"]
-            except docker.errors.NotFound:  # the container was removed meanwhile
-                return None
             finally:
                 timer.cancel()
-        return None if self._ended or status is None else int(status)
+        if over.is_set():
+            return None
+        return KILLED if self._ended or status is None else int(status)
 
     def end(self) -> None:
         """Ends the container with all that runs in it; one that is gone is fine."""

@@ -70,8 +70,8 @@ def test_hooks_have_no_network_and_are_the_callers(build, tmp_path: Path) -> Non
 
 def test_a_hook_that_hangs_is_ended_with_its_container(build, tmp_path: Path, shared_cache: Path) -> None:
     source = fails_with(tmp_path, "__import__('time').sleep(600)")
-    with pytest.raises(BuildFailure, match="did not end within 20 s"):
-        build(request_for(source, DEBIAN), BuildOptions(timeout=20, toolchain="container"))
+    with pytest.raises(BuildFailure, match="did not end within 5 s"):
+        build(request_for(source, DEBIAN), BuildOptions(timeout=5, toolchain="container"))
     assert not [label for label in labels_of_containers() if label.startswith(str(shared_cache))]
 
 
@@ -150,7 +150,7 @@ def elsewhere(shared_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     time.tzset()
 
 
-@pytest.mark.parametrize(("language", "compiler"), [("c", "zig"), ("c++", "zig"), ("c++", "gcc:debian")])
+@pytest.mark.parametrize(("language", "compiler"), [("c++", "zig"), ("c", "gcc:debian")])
 def test_the_same_bytes_whoever_builds(build, tmp_path: Path, elsewhere, language: str, compiler: str) -> None:
     if compiler == "gcc:debian" and not apt.available():
         pytest.skip("Debian's cross compiler is fetched by apt")
