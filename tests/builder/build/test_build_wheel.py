@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_project import AS_OF, CPLUSPLUS, PYPROJECT, SETUP, C, make_sdist, request_for, tiny
+from tiny_project import AS_OF, CPLUSPLUS, PYPROJECT, C, make_sdist, request_for, tiny
 
 from builder import uv as uvs
 from builder.audit import audit
@@ -114,38 +115,37 @@ def test_setup_py_commands_of_a_recipe(build, tmp_path: Path) -> None:
     assert build(request_for(tiny(tmp_path), recipe=recipe)).path.name.endswith("armv7l.whl")
 
 
-def test_markupsafe_from_the_index(build, tmp_path: Path, shared_cache: Path) -> None:
-    question = uvs.Question(requirements=["markupsafe==3.0.2"], constraints=(), python="3.10", as_of=AS_OF)
-    uvs.find().compile_lock(question, tmp_path / "pylock.toml")
-    sdist = tomllib.loads((tmp_path / "pylock.toml").read_text())["packages"][0]["sdist"]
-    sha256 = sdist["hashes"]["sha256"]
-    Fetcher().download(sdist["url"], tmp_path / "markupsafe-3.0.2.tar.gz", sha256=sha256)
-    source = Source(path=tmp_path / "markupsafe-3.0.2.tar.gz", sha256=sha256, url=sdist["url"])
-    built = build(
-        BuildRequest(
-            name="markupsafe",
-            version="3.0.2",
-            source=source,
-            profile=load("ot2-py310"),
-            recipe=find("markupsafe", "3.0.2", [shipped("package")]),
-            as_of=AS_OF,
-        )
-    )
+def from_the_index(directory: Path, name: str, version: str) -> BuildRequest:
+    """A request to build a project of the index for an OT-2, without a recipe."""
+    question = uvs.Question(requirements=[f"{name}=={version}"], constraints=(), python="3.10", as_of=AS_OF)
+    uvs.find().compile_lock(question, directory / "pylock.toml")
+    sdist = tomllib.loads((directory / "pylock.toml").read_text())["packages"][0]["sdist"]
+    path, sha256 = directory / f"{name}-{version}.tar.gz", sdist["hashes"]["sha256"]
+    Fetcher().download(sdist["url"], path, sha256=sha256)
+    source = Source(path=path, sha256=sha256, url=sdist["url"])
+    profile = load("ot2-py310")
+    return BuildRequest(name=name, version=version, source=source, profile=profile, as_of=AS_OF, expects_native=True)
+
+
+def test_markupsafe_from_the_index(build, tmp_path: Path) -> None:
+    recipe = find("markupsafe", "3.0.2", [shipped("package")])
+    built = build(replace(from_the_index(tmp_path, "markupsafe", "3.0.2"), recipe=recipe))
     assert built.path.name == "markupsafe-3.0.2-cp310-cp310-manylinux_2_17_armv7l.whl"
     assert built.provenance["recipe"]["name"] == "markupsafe/default"
 
 
-def test_where_a_build_took_place_stands_nowhere_in_its_wheel(build, tmp_path: Path) -> None:
-    setup = SETUP.format(source="fast.c") + 'open("tiny/where.py", "w").write(f"PLACE = {__file__!r}, {INCLUDE!r}")\n'
-    setup = (
-        "import os, sysconfig\nINCLUDE = sysconfig.get_path('include')\n__file__ = os.path.abspath('setup.py')\n"
-        + setup
-    )
-    files = {"pyproject.toml": PYPROJECT, "setup.py": setup, "tiny/__init__.py": "", "tiny/where.py": "", "fast.c": C}
-    wheel = WheelFile.open(build(request_for(make_sdist(tmp_path, files))).path)
-    told = wheel.read("tiny/where.py").decode()
-    assert "'/build/source/tiny-1.0/setup.py'" in told
-    assert str(cache_root()) not in told
+def test_markupsafe_does_not_turn_pure_unseen(build, tmp_path: Path) -> None:
+    recipe = Recipe(name="markupsafe", version="3.0.2", directory=tmp_path, digest="0", cflags=("-include", "absent.h"))
+    with pytest.raises(LostNative, match="its build silently turned pure") as raised:
+        build(replace(from_the_index(tmp_path, "markupsafe", "3.0.2"), recipe=recipe))
+    assert any("absent.h" in line for line in raised.value.details)
+
+
+def test_pyyaml_does_not_lose_its_c_loader_unseen(build, tmp_path: Path) -> None:
+    """Without libyaml, which its recipe brings, it ends well with a wheel that has a platform tag and no .so."""
+    with pytest.raises(LostNative, match=r"no \.so inside") as raised:
+        build(from_the_index(tmp_path, "pyyaml", "6.0.2"))
+    assert any("yaml.h" in line for line in raised.value.details)
 
 
 PATHS = """\
