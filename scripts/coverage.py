@@ -183,8 +183,10 @@ def emulate(entry: Entry, profile: Profile, engine: Engine, as_of: str) -> str:
     except Failure as failure:
         return f"not run: {failure}"
     rows = [row for row in found.rows if row.kind != "audit"]
+    known = sum(row.state == "known" for row in rows)
     failed = [f"{row.name} failed: {row.why}" for row in found.failures[:1]]
-    return "; ".join([f"{sum(row.ok for row in rows)} of {len(rows)}", *failed])
+    more = [f"{known} known to fail"] if known else []
+    return "; ".join([f"{sum(row.ok for row in rows)} of {len(rows)}", *more, *failed])
 
 
 def version_of(entry: Entry) -> str:
