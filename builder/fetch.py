@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from builder.errors import HashFailure, NetworkFailure, OfflineFailure
 from builder.files import CHUNK, replacing
+from builder.giving_up import given_up
 
 if TYPE_CHECKING:
     import requests
@@ -74,7 +75,10 @@ class Fetcher:
 
         with self._open(url, {"Accept-Encoding": "identity"}) as response:
             try:
-                yield from response.iter_content(CHUNK)
+                for chunk in response.iter_content(CHUNK):
+                    if given_up():
+                        raise NetworkFailure(f"download of {public(url)} was interrupted")
+                    yield chunk
             except requests.RequestException as error:
                 raise _broken_off(url, error) from error
 

@@ -10,11 +10,13 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from builder.errors import DiskFailure
+from builder.errors import BuildFailure, DiskFailure
+from builder.giving_up import given_up
 
 try:
     import fcntl
@@ -22,6 +24,7 @@ except ImportError:  # Windows: one process at a time is then the user's own car
     fcntl = None  # type: ignore[assignment]
 
 CHUNK = 1 << 20
+TURN = 0.2  # seconds between two looks whether a lock is still waited for
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT)
 
@@ -101,12 +104,41 @@ def _number(error: OSError) -> int | None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock named by `path` (a file of its own), waiting for other processes and threads."""
+    """Holds an exclusive lock named by `path` (a file of its own), waiting for other processes and threads.
+
+    Raises BuildFailure when work is given up meanwhile.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _wait_for(file.fileno(), path.name)
         yield
+
+
+def _wait_for(handle: int, name: str) -> None:
+    """Lets a thread of its own wait in the kernel, which no other one could tell to give up."""
+    same = os.dup(handle)  # the thread's own: the lock goes when both are closed, whoever is the last
+    done = threading.Event()
+    failed: list[OSError] = []
+
+    def take() -> None:
+        try:
+            fcntl.flock(same, fcntl.LOCK_EX)
+        except OSError as error:
+            failed.append(error)
+        finally:
+            os.close(same)
+            done.set()
+
+    threading.Thread(target=take, daemon=True).start()
+    while not done.wait(TURN):
+        if given_up():
+            raise BuildFailure(f"interrupted while waiting for {name}")
+    if failed:
+        raise failed[0]
 
 
 @contextlib.contextmanager

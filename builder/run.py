@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import DiskFailure, Failure, ToolFailure, last_lines
+from builder.giving_up import giving_up
 
 # What a child may see of our environment. Everything else (PYTHON*, PIP_*, CC, CFLAGS ...) would make a result
 # depend on the shell it was started from.
@@ -144,7 +145,8 @@ def stopping() -> Iterator[None]:
         for end in _others:
             end()
     try:
-        yield
+        with giving_up():
+            yield
     finally:
         with _guard:
             _stops -= 1

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import builder
-from builder.errors import ToolFailure, last_lines
+from builder.errors import BuildFailure, ToolFailure, last_lines
+from builder.files import locked
 from builder.run import environment, run, stopping
 
 
@@ -61,6 +62,47 @@ def test_stopping_ends_what_other_threads_run_and_lets_nothing_begin(fifo: Path)
                 run([sys.executable, "-c", ""], timeout=60)
     assert [failure.status for failure in failures] == [-9]
     assert run([sys.executable, "-c", ""], timeout=60).status == 0
+
+
+def test_whoever_waits_for_a_lock_gives_up_too(tmp_path: Path) -> None:
+    failures: list[BuildFailure] = []
+
+    def wait() -> None:
+        try:
+            with locked(tmp_path / "lock"):
+                pass
+        except BuildFailure as failure:
+            failures.append(failure)
+
+    with locked(tmp_path / "lock"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        with stopping():
+            thread.join(60)
+    assert [str(failure) for failure in failures] == ["interrupted while waiting for lock"]
+    with locked(tmp_path / "lock"):
+        pass
+
+
+def test_a_lock_goes_from_one_to_the_next(tmp_path: Path) -> None:
+    held: list[int] = []
+
+    def work(number: int) -> None:
+        with locked(tmp_path / "lock"):
+            assert not held
+            held.append(number)
+            held.remove(number)
+            done.append(number)
+
+    done: list[int] = []
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    with locked(tmp_path / "lock"):
+        for thread in threads:
+            thread.start()
+        assert done == []
+    for thread in threads:
+        thread.join(60)
+    assert sorted(done) == list(range(8))
 
 
 def test_the_end_of_what_was_printed_has_no_frames() -> None:
