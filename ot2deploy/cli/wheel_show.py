@@ -51,7 +51,8 @@ def _parts(data: dict[str, Any]) -> Iterator[Part]:
         **_provenance(data["provenance"] or {}),
     }
     title = f"{data['name']} {data['version']}"
-    yield table(("what", "is"), [(name, value) for name, value in facts.items() if value], title=title)
+    rows = [(name * (at == 0), line) for name, value in facts.items() for at, line in enumerate(value.splitlines())]
+    yield table(("what", "is"), rows, title=title)
     if data["binaries"]:
         columns = ("binary", "cpu", "glibc", "needs")
         rows = [(one["file"], one["cpu"], one["glibc"] or "", " ".join(one["needed"])) for one in data["binaries"]]
@@ -70,7 +71,7 @@ def _provenance(facts: dict[str, Any]) -> dict[str, str]:
     made = f"{facts['from']} (sha256 {facts['sha256'][:12]})" if "from" in facts else ""
     return {
         "from": facts.get("url", "") or made,
-        "changes": "; ".join(facts.get("changes", ())),
+        "changes": "\n".join(facts.get("changes", ())),
         "source": _source(source) if source else "",
         "recipe": f"{recipe['name']} ({recipe['digest'][:12]})" if recipe else "",
         "back end": facts.get("backend", ""),
