@@ -41,8 +41,9 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """0 when there is a good wheel for everything."""
-        return int(bool(self.wheels.failed) or not all(proof.ok for proof in self.proofs))
+        """0 when there is a good wheel for everything; 2 when nothing but files of the user or the setup is wrong."""
+        codes = [failed.failure.exit_code for failed in self.wheels.failed]
+        return min(codes, default=int(not all(proof.ok for proof in self.proofs)))
 
     def state(self, made: Made) -> str:
         """What is known of a wheel: of being run only where it was in a bundle that was."""

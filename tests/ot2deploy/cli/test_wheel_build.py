@@ -174,6 +174,26 @@ def test_a_recipe_with_a_source_needs_no_index(run_cli: Run, project: Path) -> N
     assert "no change" in build(run_cli, "package/ourlib/1.0").good().out
 
 
+def test_a_wrong_recipe_ends_with_2_and_its_line(run_cli: Run, project: Path) -> None:
+    quick_sdist(project, "good")
+    recipe = project / "package" / "good" / "default"
+    recipe.mkdir(parents=True)
+    (recipe / "build.py").write_text("from builder import package_build\npackage_build.build_package(flags=1)\n")
+    ran = build(run_cli, "./good-1.0.tar.gz")
+    assert ran.status == 2
+    assert "package/good/default/build.py:2" in ran.out
+
+
+def test_builds_run_side_by_side(run_cli: Run, project: Path) -> None:
+    """Each one's back end waits until the other one's runs."""
+    meet = "import time\nfrom pathlib import Path\nPath({own!r}).touch()\nend = time.monotonic() + 100\n"
+    meet += "while not Path({other!r}).exists():\n    time.sleep(0.02)\n    assert time.monotonic() < end"
+    for own, other in (("one", "two"), ("two", "one")):
+        words = {"own": str(project / f"runs-{own}"), "other": str(project / f"runs-{other}")}
+        quick_sdist(project, own, before=meet.format(**words))
+    build(run_cli, "./one-1.0.tar.gz", "./two-1.0.tar.gz", "-j", "2").good()
+
+
 def test_offline_what_was_never_had_is_said_in_one_error(run_cli: Run) -> None:
     ran = build(run_cli, "ujson==5.10.0")
     assert ran.status == 1
