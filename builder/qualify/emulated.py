@@ -80,7 +80,7 @@ def find_interpreter(profile: Profile, directory: Path | None = None, *, offline
         return debian_interpreter(profile, offline=offline)
     for prefix in _managed(profile.python):
         found = _ask(prefix / "bin" / f"python{profile.python}", profile, f"uv ({prefix.name})", offline=offline)
-        if found and found.glibc >= (profile.glibc or (0, 0)):
+        if found and found.minor == profile.python and found.glibc >= (profile.glibc or (0, 0)):
             return found
     return None
 
