@@ -35,7 +35,9 @@ RESULTS = HERE / "coverage-results.json"
 PAGE = HERE.parent / "docs" / "coverage.md"
 EMULATED = "debian-12-armhf"
 PROFILES = ("ot2-py310", "ot2-py312", EMULATED)
-LINE = re.compile(r"(?P<requirement>[^\[#]+?)\s*(\[(?P<profiles>[^\]]+)\])?\s*#\s*(?P<why>.+)")
+LINE = re.compile(
+    r"(?P<requirement>[^\[#\s]+)(\s+with\s+(?P<beside>[^\[#\s]+))?\s*(\[(?P<profiles>[^\]]+)\])?\s*#\s*(?P<why>.+)"
+)
 AS_OF = re.compile(r"# as of (\d{4}-\d\d-\d\d)\b")
 LEAD = """\
 # Coverage
@@ -57,9 +59,10 @@ bundle would obtain it, nothing uploaded after {as_of} being considered. Every f
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A line of the list: what is obtained, for which profiles, and why a lab wants it."""
+    """A line of the list: what is obtained, for which profiles, and why a lab wants it; `beside` is what it runs with."""
 
     requirement: str
+    beside: str = ""
     profiles: tuple[str, ...]
     why: str
 
@@ -103,7 +106,7 @@ def main() -> None:
     todo = [] if arguments.page else list(plan(entries, named, arguments.profile or PROFILES, again=arguments.again))
     for number, (entry, profile) in enumerate(todo, 1):
         print(f"[{number}/{len(todo)}] {entry.requirement} for {profile.name}", flush=True)
-        found = obtain(entry, profile, engine, as_of)
+        found = obtain(entry, profile, engine, as_of, beside(entry, entries))
         print(f"    {found.how} {found.filename or found.why} {found.seconds:.0f} s", flush=True)
         keep(found)
         write_page(entries, as_of)
@@ -111,7 +114,7 @@ def main() -> None:
 
 
 def read_list(text: str) -> tuple[list[Entry], str]:
-    """The entries of the list and its as-of date. Lines: `name==version [profile, ...]  # why`."""
+    """The entries of the list and its as-of date. Lines: `name==version [with REQUIREMENT] [profile, ...]  # why`."""
     entries = []
     as_of = AS_OF.search(text)
     if as_of is None:
@@ -121,9 +124,10 @@ def read_list(text: str) -> tuple[list[Entry], str]:
             continue
         match = LINE.fullmatch(line.strip())
         if match is None:
-            raise SystemExit(f"{LIST.name}:{number}: must be `name==version [profiles]  # why`")
+            raise SystemExit(f"{LIST.name}:{number}: must be `name==version [with REQUIREMENT] [profiles]  # why`")
         profiles = tuple(re.split(r"[,\s]+", match["profiles"].strip())) if match["profiles"] else PROFILES
-        entries.append(Entry(requirement=match["requirement"].strip(), profiles=profiles, why=match["why"]))
+        found = {name: match[name] or "" for name in ("requirement", "beside", "why")}
+        entries.append(Entry(**found, profiles=profiles))
     return entries, as_of[1]
 
 
@@ -143,8 +147,15 @@ def plan(
     yield from ((row[3], row[4]) for row in sorted(rows, key=lambda row: row[:3]))
 
 
-def obtain(entry: Entry, profile: Profile, engine: Engine, as_of: str) -> Result:
-    """One wheel by the engine's normal ways."""
+def beside(entry: Entry, entries: Iterable[Entry]) -> tuple[str, ...]:
+    """What an entry runs with: its own word, else of the list's other projects the newest versions there."""
+    newest = {one.name: one.requirement for one in sorted(entries, key=lambda one: Version(version_of(one)))}
+    own = {canonicalize_name(Requirement(text).name): text for text in filter(None, [entry.beside])}
+    return tuple(text for name, text in sorted({**newest, **own}.items()) if name != entry.name)
+
+
+def obtain(entry: Entry, profile: Profile, engine: Engine, as_of: str, constraints: tuple[str, ...]) -> Result:
+    """One wheel by the engine's normal ways, and run with what `constraints` allow."""
     started = monotonic()
     facts = {"name": entry.name, "version": version_of(entry), "profile": profile.name, "date": _today()}
     try:
@@ -161,7 +172,7 @@ def obtain(entry: Entry, profile: Profile, engine: Engine, as_of: str) -> Result
         sha256=acquired.blob.sha256,
         native=len(audit.binaries),
         max_glibc=".".join(map(str, audit.max_glibc)) if audit.max_glibc else "",
-        emulated=emulate(entry, profile, engine, as_of) if profile.name == EMULATED else "",
+        emulated=emulate(entry, profile, engine, as_of, constraints) if profile.name == EMULATED else "",
         seconds=round(seconds, 1),
     )
 
@@ -172,10 +183,14 @@ def reason(failure: Failure) -> str:
     return re.sub(r"\S*/\S*/\S*", "...", " ".join(said))[:600]
 
 
-def emulate(entry: Entry, profile: Profile, engine: Engine, as_of: str) -> str:
+def emulate(entry: Entry, profile: Profile, engine: Engine, as_of: str, constraints: tuple[str, ...]) -> str:
     """How many checks passed on an emulated interpreter, of the package with all that it needs; what failed first."""
     environment = Environment(
-        name=f"coverage-{entry.name}", requirements=(entry.requirement,), as_of=as_of, python=profile.python
+        name=f"coverage-{entry.name}",
+        requirements=(entry.requirement,),
+        constraints=constraints,
+        as_of=as_of,
+        python=profile.python,
     )
     try:
         bundle = make_bundle(environment, profile, engine, _tell)

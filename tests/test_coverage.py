@@ -45,6 +45,13 @@ def test_results_are_shown_for_what_is_listed_and_counted(coverage: ModuleType) 
     assert "ot2-py312" not in page
 
 
+def test_a_package_runs_with_the_versions_of_the_list(coverage: ModuleType) -> None:
+    lines = ["a==1.0 with numpy<2 [ot2-py310]  # old", "b==1.0  # new", "numpy==1.9  # old", "numpy==1.10  # new"]
+    entries, _ = coverage.read_list("\n".join(["# as of 2026-11-01", *lines]))
+    assert coverage.beside(entries[0], entries) == ("b==1.0", "numpy<2")
+    assert coverage.beside(entries[1], entries) == ("a==1.0", "numpy==1.10")
+
+
 def test_what_has_a_result_is_not_run_again(coverage: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     entries, _ = coverage.read_list(LIST)
     row = coverage.Result(name="other", version="2.0", profile="ot2-py312", how="public")
