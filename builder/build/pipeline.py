@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from builder.places import cache_root
 from builder.toolchain.choice import parse
 from builder.toolchain.compiler import Compiler, find_compiler
 from builder.toolchain.headers import prepare_headers
-from builder.toolchain.rust import Rust, find_rust
+from builder.toolchain.rust import NoRust, Rust, find_rust
 from builder.toolchain.sysroot import prepare_sysroot
 from builder.unpack import unpack, verify
 from builder.wheel import WheelFile
@@ -144,6 +145,12 @@ def _toolchain(
     request: BuildRequest, place: Place, compiler: Compiler, rust: bool, options: BuildOptions, work: Path
 ) -> Toolchain:
     libraries = request.recipe.libraries if request.recipe else ()
+    if rust and place.identity and sys.platform != "linux":
+        raise NoRust(
+            "Rust projects are built in containers on Linux only",
+            why="The container uses this computer's cargo and rustc.",
+            next="Build it on a Linux host, or take the wheel from an index that has it.",
+        )
     headers = prepare_headers(request.profile, place.interpreter, offline=options.offline)
     return Toolchain(
         compiler=place.compiler(compiler),

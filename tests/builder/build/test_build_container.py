@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +27,7 @@ from builder.docker_engine import Closed
 from builder.errors import BuildFailure, ToolFailure
 from builder.files import sha256_file
 from builder.profile import load
+from builder.run import ending, stopping
 from builder.toolchain import apt
 from builder.toolchain.container_image import ensure_image
 
@@ -45,7 +48,8 @@ def labels_of_containers() -> list[str]:
 
 
 @pytest.mark.parametrize(("profile", "toolchain"), [("ot2-py310", "container"), (DEBIAN, "container:gcc:debian")])
-def test_a_wheel_from_a_container(build, tmp_path: Path, profile: str, toolchain: str) -> None:
+def test_a_wheel_from_a_container(build, tmp_path: Path, profile: str, toolchain: str, monkeypatch) -> None:
+    monkeypatch.setattr("builder.toolchain.headers.DEBIAN", {})  # the headers of the container's own Python must do
     if "gcc" in toolchain and not apt.available():
         pytest.skip("Debian's cross compiler is fetched by apt")
     built = build(request_for(tiny(tmp_path), profile), options(toolchain))
@@ -53,6 +57,7 @@ def test_a_wheel_from_a_container(build, tmp_path: Path, profile: str, toolchain
     assert built.path.stat().st_uid == os.getuid()
     made = built.provenance["toolchain"]
     assert made["container"]["id"].startswith("sha256:")
+    assert made["headers"]["kind"] == "host"
     assert any(requirement.startswith("setuptools==") for requirement in built.provenance["requirements"])
 
 
@@ -73,6 +78,30 @@ def test_a_hook_that_hangs_is_ended_with_its_container(build, tmp_path: Path, sh
     with pytest.raises(BuildFailure, match="did not end within 5 s"):
         build(request_for(source, DEBIAN), BuildOptions(timeout=5, toolchain="container"))
     assert not [label for label in labels_of_containers() if label.startswith(str(shared_cache))]
+
+
+def test_stopping_ends_what_runs_in_a_container(shared_cache: Path) -> None:
+    docker = docker_engine.connect()
+    image = ensure_image("", "3.11", docker, lambda _event: None)
+    up, ended = threading.Event(), []
+
+    class Log(io.BytesIO):
+        def write(self, data: Any) -> int:
+            up.set()
+            return super().write(data)
+
+    with docker.closed(Closed(image=image, binds=(), labels={})) as room, ending(room.end):
+
+        def work() -> None:
+            argv = ["sh", "-c", "echo up; sleep 600"]
+            ended.append(room.run(argv, cwd="/", environment={}, log=Log(), timeout=600))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert up.wait(60)
+        with stopping():
+            thread.join(60)
+    assert ended == [docker_engine.KILLED]
 
 
 def test_an_image_without_the_python_is_told(build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
