@@ -59,7 +59,7 @@ bundle would obtain it, nothing uploaded after {as_of} being considered. Every f
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A line of the list: what is obtained, for which profiles, and why a lab wants it; `beside` is what it runs with."""
+    """A line of the list: what is obtained, `beside` what it runs, for which profiles, and why a lab wants it."""
 
     requirement: str
     beside: str = ""
