@@ -140,6 +140,7 @@ def resolve(order: Order, engine: Engine, report: Report = silent) -> Resolution
     try:
         return Resolution(parts=(_resolved(order, engine, report),))
     except BuildFailure as failure:
+        failure.subject = ", ".join(environment.wanted) if order.divisible else failure.subject
         if not order.divisible or type(failure) not in (BuildFailure, OfflineFailure):  # the network, a disk, a tool
             raise
         if len(environment.wanted) == 1 and (part := _unlisted(order, engine, report)):
@@ -154,7 +155,6 @@ def resolve(order: Order, engine: Engine, report: Report = silent) -> Resolution
         try:
             parts += resolve(replace(order, environment=one), engine, report).parts
         except BuildFailure as failure:
-            failure.subject = ", ".join(one.wanted)
             failures.append(failure)
     return Resolution(parts=tuple(parts), failures=tuple(failures))
 

@@ -83,6 +83,7 @@ def look(order: Order, profiles: Sequence[Profile], engine: Engine, report: Repo
             try:
                 wanted = part.wanted(profile)
             except BuildFailure as failure:
+                failure.subject = ", ".join(part.order.environment.wanted)
                 found.append(_unresolved(failure, profile))
                 continue
             found += _of_part(part, wanted, profile, engine, report)

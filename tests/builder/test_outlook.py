@@ -166,6 +166,21 @@ def test_what_cannot_be_resolved_is_not_to_be_had(tmp_path: Path) -> None:
     assert "there is no version 9" in found[0].reason
 
 
+def test_a_python_that_the_profile_has_not(tmp_path: Path, public: Path) -> None:
+    class Uv(FakeUv):
+        def compile_lock(self, question, out: Path) -> dict[str, list[str]]:  # type: ignore[no-untyped-def]
+            parents = super().compile_lock(question, out)
+            own = '\nversion = "1.0"\n'
+            out.write_text(out.read_text().replace(own, own + 'requires-python = ">=3.12"\n'))
+            return parents
+
+    one = Locked(name="top", version="1.0", sdist=sdist(public, "top"), parents=("",))
+    order = orders.of(["top"], Search(environments=(), packages=()), closure=True)
+    (found,) = look(order, [OT2], make_engine(tmp_path, uv=Uv(packages=[one])))
+    assert (found.name, found.state) == ("top", NONE)
+    assert "needs Python >=3.12" in found.reason
+
+
 def test_the_request_says_all_that_is_known() -> None:
     one = Outlook(
         name="torch", version="2.1", profile="ot2-py310", state=NONE, reason="no wheel", chain=("lab", "torch"),
