@@ -115,8 +115,6 @@ def _refuse(given: argparse.Namespace) -> None:
         wrong.append(
             f"--build-type {given.build_type}: the index cannot be made yet; run it with --build-type packages-only"
         )
-    if given.buildroot_sdk_base and given.container_source in ("build", "pull"):
-        wrong.append("--buildroot-sdk-base with --container-source: an SDK is used on this machine")
     if wrong:
         raise UsageFailure("these options cannot be followed", details=tuple(wrong), next="Run: build-packages --help")
 
@@ -134,9 +132,9 @@ def _notes(given: argparse.Namespace) -> Iterator[str]:
 
 
 def _toolchain(given: argparse.Namespace) -> tuple[str, ...]:
-    if given.buildroot_sdk_base:
-        return ("--toolchain", f"gcc:{given.buildroot_sdk_base}")
-    name = {"build": "container", "pull": f"container={IMAGE}"}.get(given.container_source or "")
+    container = {"build": "container", "pull": f"container={IMAGE}"}.get(given.container_source or "")
+    compiler = f"gcc:{given.buildroot_sdk_base}" if given.buildroot_sdk_base else ""
+    name = ":".join(filter(None, (container, compiler)))
     return ("--toolchain", name) if name else ()
 
 

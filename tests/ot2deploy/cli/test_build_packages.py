@@ -52,6 +52,7 @@ def test_the_help_has_all_options_of_the_old_builder() -> None:
         (["--container-source", "build"], "--toolchain container"),
         (["--container-source", "pull"], "--toolchain container=python:3.10-slim-bookworm"),
         (["--buildroot-sdk-base", "/sdk"], "--toolchain gcc:/sdk"),
+        (["--buildroot-sdk-base", "/sdk", "--container-source", "build"], "--toolchain container:gcc:/sdk"),
         (["--container-tag", "main", "--build-tree-root", "./build"], ""),
     ],
 )
@@ -73,7 +74,6 @@ def test_preparing_builds_nothing() -> None:
         ["--build-type", "index-only"],
         ["--container-tag", "dev"],
         ["--build-tree-root", "/elsewhere"],
-        ["--buildroot-sdk-base", "/sdk", "--container-source", "pull"],
     ],
 )
 def test_what_cannot_be_followed_is_refused_with_the_reason(argv: list[str]) -> None:
