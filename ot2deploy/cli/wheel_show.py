@@ -51,8 +51,8 @@ def _parts(data: dict[str, Any]) -> Iterator[Part]:
         **_provenance(data["provenance"] or {}),
     }
     title = f"{data['name']} {data['version']}"
-    rows = [(name * (at == 0), line) for name, value in facts.items() for at, line in enumerate(value.splitlines())]
-    yield table(("what", "is"), rows, title=title)
+    told = [(name * (at == 0), line) for name, value in facts.items() for at, line in enumerate(value.splitlines())]
+    yield table(("what", "is"), told, title=title)
     if data["binaries"]:
         columns = ("binary", "cpu", "glibc", "needs")
         rows = [(one["file"], one["cpu"], one["glibc"] or "", " ".join(one["needed"])) for one in data["binaries"]]
