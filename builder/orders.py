@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from builder import local, targets
 from builder.engine import Engine
-from builder.environment import Environment, safe_name
+from builder.environment import Environment, Index, safe_name
 from builder.errors import BuildFailure, Failure, OfflineFailure, UsageFailure
 from builder.events import Event, Report, silent
 from builder.files import digest_of
@@ -28,12 +28,19 @@ from builder.targets import ARCHIVES, RECIPE, Search
 class Order:
     """An environment and how much of it is wanted: with its `closure`, or only what it names itself.
 
-    `divisible` says that its requirements need not be installable together.
+    `divisible` says that its requirements need not be installable together; `from_source` that what it names itself is
+    to be built even where an index has a wheel.
     """
 
     environment: Environment
     closure: bool
     divisible: bool = False
+    from_source: bool = False
+
+    @property
+    def indexes(self) -> tuple[Index, ...]:
+        """The indexes that are asked for wheels."""
+        return () if self.from_source else self.environment.indexes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +63,10 @@ class Resolved:
     def needed(self, profile: Profile) -> tuple[Wanted, ...]:
         """All packages that a profile needs for it, as far as that is known. Raises BuildFailure, see `select`."""
         listed = select(self.lock, profile, local=self.local) if self.lock else ()
-        return (*listed, *filter(None, [self.unlisted]))
+        found = (*listed, *filter(None, [self.unlisted]))
+        if not self.order.from_source:
+            return found
+        return tuple(replace(one, candidates=()) if one.requested else one for one in found)
 
     def wanted(self, profile: Profile) -> tuple[Wanted, ...]:
         """Those of them whose wheels are wanted."""

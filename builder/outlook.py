@@ -97,7 +97,7 @@ def _of_part(
     pure = {one.name: one.candidates[0] for one in wanted if one.candidates and _is_pure(one.candidates[0])}
     rest = [one for one in wanted if one.name not in pure]
     report(Event(subject=profile.name, stage="look", message=f"{len(rest)} packages with machine code", level="info"))
-    as_of, indexes = part.as_of, part.order.environment.indexes
+    as_of, indexes = part.as_of, part.order.indexes
     got = gather(rest, profile, engine, indexes=indexes, as_of=as_of, build=False, report=report)
     found = []
     for one in wanted:

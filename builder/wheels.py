@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,12 @@ class Wheels:
 
 @dataclass(frozen=True, kw_only=True)
 class How:
-    """How wheels are to be had: `from_source` builds what the order names even where an index has it.
+    """How wheels are to be had: where they go, and whether the first failure ends everything.
 
     With `bundles` all that the wheels need is had, too, so that they can be run.
     """
 
     out: Path
-    from_source: bool = False
     fail_fast: bool = False
     bundles: bool = False
 
@@ -122,7 +121,7 @@ def _make_wheels(order: Order, profiles: Sequence[Profile], engine: Engine, how:
                 continue
             try:
                 wanted = part.wanted(profile)
-                needed = _from_source(part.needed(profile) if how.bundles else wanted, how)
+                needed = part.needed(profile) if how.bundles else wanted
             except Failure as failure:
                 failed.append(
                     Failed(name=", ".join(part.order.environment.wanted), profile=profile.name, failure=failure)
@@ -147,13 +146,6 @@ def _make_wheels(order: Order, profiles: Sequence[Profile], engine: Engine, how:
     return Wheels(made=tuple(_once(made)), failed=tuple(failed), not_tried=tuple(not_tried), bundles=tuple(bundles))
 
 
-def _from_source(found: tuple[Wanted, ...], how: How) -> tuple[Wanted, ...]:
-    """The packages; from source, those that are named get no wheel of an index to choose."""
-    if not how.from_source:
-        return found
-    return tuple(replace(one, candidates=()) if one.requested and one.sdist else one for one in found)
-
-
 def _gather(
     part: Resolved, wanted: tuple[Wanted, ...], profile: Profile, engine: Engine, how: How, report: Report
 ) -> Gathered:
@@ -161,7 +153,7 @@ def _gather(
         wanted,
         profile,
         engine,
-        indexes=() if how.from_source else part.order.environment.indexes,
+        indexes=part.order.indexes,
         as_of=part.as_of,
         fail_fast=how.fail_fast,
         report=report,

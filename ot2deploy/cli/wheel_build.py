@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +131,7 @@ def command(
     order = wheel_order.read(
         requirements, file, target, search=engine.search, as_of=as_of, closure=with_dependencies, newest=False
     )
+    order = replace(order, from_source=from_source)
     if explain:
         from builder.outlook import look
 
@@ -139,7 +140,7 @@ def command(
     from builder.wheels import How, make_wheels
 
     out = project.root / dist
-    how = How(out=out, from_source=from_source, fail_fast=not keep_going, bundles=test)
+    how = How(out=out, fail_fast=not keep_going, bundles=test)
     with options.reporting() as report, _following(report, log) as followed:
         wheels = make_wheels(order, wanted, engine, how, followed)
         return _shown(Result(wheels=wheels, out=out, proofs=tuple(_proofs(wheels, engine, followed))))

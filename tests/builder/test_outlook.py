@@ -6,6 +6,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,15 @@ def test_a_fitting_tag_is_believed_only_after_the_audit(tmp_path: Path, public: 
     found = outlooks(tmp_path, [one], tools=tools)
     assert found["top"].state == BUILD
     assert "glibc-too-new" in found["top"].reason
+
+
+def test_what_is_to_come_from_source_is_built(tmp_path: Path, public: Path) -> None:
+    one = Locked(
+        name="top", version="1.0", wheels=(wheel(public, "top", "any"),), sdist=sdist(public, "top"), parents=("",)
+    )
+    order = orders.of(["top"], Search(environments=(), packages=()))
+    engine = make_engine(tmp_path, uv=FakeUv(packages=[one]))
+    assert [found.state for found in look(replace(order, from_source=True), [OT2], engine)] == [BUILD]
 
 
 def test_offline_what_is_not_here_is_judged_by_its_tag(tmp_path: Path, public: Path) -> None:

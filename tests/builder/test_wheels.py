@@ -81,7 +81,8 @@ def test_a_file_that_was_changed_is_put_right(tmp_path: Path, packages: list[Loc
 def test_from_source_builds_what_is_named_and_nothing_else(tmp_path: Path, packages: list[Locked]) -> None:
     tools = FakeTools()
     engine = engine_of(tmp_path, packages, tools)
-    (made,) = make_wheels(order_of(), [OT2], engine, How(out=tmp_path / "dist", from_source=True)).made
+    order = replace(order_of(), from_source=True)
+    (made,) = make_wheels(order, [OT2], engine, How(out=tmp_path / "dist")).made
     assert (made.how, [request.name for request in tools.requests]) == ("built", ["demo"])
 
 
@@ -111,8 +112,16 @@ def test_fail_fast_names_what_was_not_tried(tmp_path: Path, packages: list[Locke
 
 def test_bundles_hold_what_is_needed_to_run_the_wheels(tmp_path: Path, packages: list[Locked]) -> None:
     engine = engine_of(tmp_path, packages, FakeTools())
-    found = make_wheels(order_of(), [OT2], engine, How(out=tmp_path / "dist", from_source=True, bundles=True))
+    order = replace(order_of(), from_source=True)
+    found = make_wheels(order, [OT2], engine, How(out=tmp_path / "dist", bundles=True))
     assert [made.name for made in found.made] == ["demo"]
     ((_, bundle),) = found.bundles
     assert [(row["name"], row["how"]) for row in bundle.manifest["wheels"]] == [("demo", "built"), ("native", "built")]
     assert found.made[0].sha256 == bundle.manifest["wheels"][0]["sha256"]
+
+
+def test_from_source_without_a_source_is_a_failure(tmp_path: Path, packages: list[Locked]) -> None:
+    packages = [replace(packages[0], sdist=None)]
+    engine = engine_of(tmp_path, packages, FakeTools())
+    found = make_wheels(replace(order_of(), from_source=True), [OT2], engine, How(out=tmp_path / "dist"))
+    assert (found.made, [failed.name for failed in found.failed]) == ((), ["demo"])
