@@ -54,12 +54,10 @@ def _parts(data: dict[str, Any]) -> Iterator[Part]:
     told = [(name * (at == 0), line) for name, value in facts.items() for at, line in enumerate(value.splitlines())]
     yield table(("what", "is"), told, title=title)
     if data["binaries"]:
-        columns = ("binary", "cpu", "glibc", "needs")
         rows = [(one["file"], one["cpu"], one["glibc"] or "", " ".join(one["needed"])) for one in data["binaries"]]
-        yield table(columns, rows)
+        yield table(("binary", "cpu", "glibc", "needs"), rows)
     if data["components"]:
-        columns = ("component", "version", "licence", "role", "listed in")
-        yield table(columns, _components(data["components"]))
+        yield table(("component", "version", "licence", "role", "listed in"), _components(data["components"]))
     if audit := data["audit"]:
         findings = [f"  {one['severity']}: {one['file']}: {one['message']} ({one['id']})" for one in audit["findings"]]
         yield lines("", f"{'fits' if audit['ok'] else 'does not fit'} {audit['profile']}", *findings)
