@@ -60,7 +60,7 @@ class Outlook:
         if self.state == REPAIR:
             return f"repair {self.wheel}: {self.reason}"
         if self.state == NONE:
-            return self.reason + (f"; instead: {self.instead}" if self.instead else "")
+            return f"{self.reason.rstrip('.')}; instead: {self.instead}" if self.instead else self.reason
         if self.have:
             return f"take {self.wheel} from the store, where it is since it was built"
         how = "build as its source says" if self.recipe == "default" else f"build by the recipe {self.recipe}"
