@@ -1,7 +1,8 @@
 """Runs an environment's checks, one after the other, each in a process of its own with a time limit.
 
 As a program it reads {"checks": [...]} as one line of JSON on standard input, which has to stay open: its end, or
-SIGTERM, ends the checks. It writes one line of JSON for each check begun and a last one with the results.
+SIGTERM, ends the checks. It writes one line of JSON for each check begun and a last one with the results. The request
+may name another interpreter than the one that runs this, as "python", and its variables, as "env".
 """
 
 from __future__ import annotations
@@ -184,7 +185,8 @@ def main() -> int:
         _write(answers, {"begins": index, "name": check.get("name", "")})
 
     try:
-        results = run_checks(request["checks"], report=report)
+        python = request.get("python") or sys.executable
+        results = run_checks(request["checks"], python=python, env=request.get("env"), report=report)
     except child.Stopped:
         return 1
     _write(answers, {"results": results})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,12 +13,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import builder
 from builder import profile as shipped
 from builder.audited import audited
 from builder.bundle import Bundle
 from builder.checks import child
-from builder.checks.runner import OUTPUT, run_check
-from builder.errors import Failure, UsageFailure
+from builder.errors import BuildFailure, Failure, UsageFailure
 from builder.events import Event, Report, silent
 from builder.packing import packs, pip_wheel
 from builder.profile import Profile
@@ -26,9 +28,15 @@ from builder.qualify.known import Known, beside
 from builder.qualify.release import make_release, unpack_beside
 from builder.qualify.result import AUDITED, EMULATED, Options, Qualified, Row
 from builder.qualify.twin import make_twin, twin_of
+from builder.run import environment
 from builder.standing import keep
 
 LOCALE = "C.UTF-8"
+RUNNER = (
+    sys.executable, "-c", f"import sys; sys.path.insert(0, {str(Path(builder.__file__).parents[1])!r}); "
+    "from builder.checks.runner import main; sys.exit(main())",
+)  # fmt: skip
+SPARE = 60.0  # seconds beyond a check's own limit
 
 
 class _Progress:
@@ -132,10 +140,9 @@ def _run(
 
     def one(check: Mapping[str, Any]) -> Row:
         limits = {"memory": options.memory, **({"timeout": options.timeout} if options.timeout else {})}
-        result = run_check({**check, **limits}, str(python), env)
+        row = _ran({**check, **limits}, python, env)
         progress(check["name"])
-        kept = {name: result[name] for name in ("name", "kind", "ok", "seconds", "why")}
-        return Row(**kept, output="" if result["ok"] else result["output"][-OUTPUT:])
+        return row
 
     pool = ThreadPoolExecutor(options.jobs)
     try:
@@ -145,6 +152,20 @@ def _run(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _ran(check: Mapping[str, Any], python: Path, env: Mapping[str, str]) -> Row:
+    """One check, run by a process of ours that ends it when we are ended, however that is."""
+    asked = json.dumps({"checks": [check], "python": str(python), "env": env}).encode() + b"\n"
+    limit = float(check["timeout"]) + SPARE
+    ended = child.run(RUNNER, env=environment(), cwd=str(python.parents[1]), timeout=limit, leash=asked)
+    try:
+        (result,) = json.loads(ended.output.splitlines()[-1])["results"]
+    except (IndexError, KeyError, ValueError) as error:
+        why = f"what runs the checks ended with status {ended.status}"
+        raise BuildFailure(why, details=tuple(ended.output.splitlines()[-10:])) from error
+    kept = {name: result[name] for name in ("name", "kind", "ok", "seconds", "why")}
+    return Row(**kept, output="" if result["ok"] else result["output"])
 
 
 def _qualified(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +13,14 @@ from pathlib import Path
 import pytest
 from wheel_factory import make_wheel
 
-from builder.bundle import Bundle
+from builder.bundle import Bundle, write
 from builder.engine import Engine
 from builder.environment import Check, import_check
 from builder.qualify import EMULATED, Emulated, Known, Options, Qualified, qualify
 from builder.standing import standing
 
 pytestmark = [pytest.mark.emulated, pytest.mark.slow]
+ROOT = Path(__file__).resolve().parents[3]
 WHEEL = "demo-1.0-cp311-cp311-linux_armv7l.whl"
 SUFFIX = "cpython-311-arm-linux-gnueabihf.so"
 MODULE = """
@@ -92,3 +97,40 @@ def strictly(found: Qualified) -> None:
     assert passed.snippet == ""
     assert not replace(passed, strict=True).ok
     assert replace(passed, strict=True, unused=()).ok
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from builder import bundle
+from builder.pipeline import open_engine
+from builder.profile import load
+from builder.qualify import Options, find_interpreter, qualify
+(found,) = bundle.read(Path(sys.argv[1]))
+options = Options(engine=open_engine(Path(sys.argv[1]).parent / "locks"))
+qualify(found, find_interpreter(load(found.profile)), options)
+"""
+
+
+def test_a_killed_run_leaves_no_check_running(
+    bundle_of: Callable[..., Bundle], shared_cache: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "pid"
+    source = f"import os, time\nopen({str(told)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    check = Check(kind="program", name="sleeps", timeout=600, source=source)
+    path = tmp_path / "lab.ot2bundle"
+    write([bundle_of([make_wheel(tmp_path, "demo-1.0-py3-none-any.whl")], [check])], path)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        wait_for(lambda: told.exists() and told.read_text() != "")
+    finally:
+        process.kill()
+        process.wait()
+    wait_for(lambda: not Path("/proc", told.read_text()).exists())
+
+
+def wait_for(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
