@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from builder.errors import BuildFailure, NetworkFailure, OfflineFailure, ToolFailure
 from builder.run import environment, run
@@ -52,20 +54,34 @@ def lock_of(manifest: Path, tree: Path) -> Path | None:
     return next((lock for directory in inside if (lock := directory / "Cargo.lock").exists()), None)
 
 
+def conditions(tree: Path, target: str) -> tuple[str, ...]:
+    """What a project's .cargo/config.toml sets with --cfg for every target, or for this one."""
+    config = _read(tree / ".cargo" / "config.toml")
+    targets = config.get("target", {})
+    found: list[str] = []
+    for table in (config.get("build", {}), targets.get("cfg(all())", {}), targets.get(target, {})):
+        flags = table.get("rustflags", [])
+        words = " ".join(flags.split() if isinstance(flags, str) else flags).replace("--cfg=", "--cfg ").split()
+        found += [word for before, word in pairwise(words) if before == "--cfg"]
+    return tuple(dict.fromkeys(found))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A TOML file; an empty one where it is not there, or not in order, which cargo and back ends say."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 def _locked(lock: Path | None) -> set[str]:
     """The crates from elsewhere in a lock, as "name version"."""
-    try:
-        packages = tomllib.loads(lock.read_text(encoding="utf-8")).get("package", []) if lock else []
-        return {f"{crate['name']} {crate['version']}" for crate in packages if "source" in crate}
-    except (ValueError, KeyError, TypeError):  # cargo says what is wrong with it
-        return set()
+    packages = _read(lock).get("package", []) if lock else []
+    return {f"{crate['name']} {crate['version']}" for crate in packages if "source" in crate}
 
 
 def _named(tree: Path) -> Iterator[str]:
-    try:
-        tools = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
-    except (OSError, ValueError):
-        return
+    tools = _read(tree / "pyproject.toml").get("tool", {})
     if path := tools.get("maturin", {}).get("manifest-path"):
         yield path
     for kind in ("ext-modules", "bins"):

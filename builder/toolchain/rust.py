@@ -16,7 +16,7 @@ from builder.places import cache_root
 from builder.profile import Profile
 from builder.run import run
 from builder.toolchain import apt
-from builder.toolchain.crates import fetch_crates
+from builder.toolchain.crates import conditions, fetch_crates
 from builder.toolchain.headers import Headers
 from builder.toolchain.wrapper import wrapper_directory
 from builder.toolchain.zig import find_zig
@@ -69,7 +69,14 @@ class Rust:
             "TARGET_CXX": "ot2-c++",
             "TARGET_AR": "ot2-ar",
             **_host_compiler(self.host),
-            "RUSTFLAGS": " ".join(f"--remap-path-prefix={path}={name}" for path, name in self._places(tree)),
+            # It stands instead of the project's own flags: of those, what its code asks for goes along, no CPU and no
+            # linker of its authors.
+            "RUSTFLAGS": " ".join(
+                [
+                    *(f"--remap-path-prefix={path}={name}" for path, name in self._places(tree)),
+                    *(f"--cfg={name}" for name in conditions(tree, self.target)),
+                ]
+            ),
         }
         if sysroot:  # openssl-sys
             variables |= {

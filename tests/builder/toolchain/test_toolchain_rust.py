@@ -77,6 +77,20 @@ def test_every_place_of_this_host_has_another_name_in_the_code(tmp_path: Path, m
     ]
 
 
+def test_of_a_projects_own_flags_only_conditions_stay(tmp_path: Path) -> None:
+    (tmp_path / "tree" / ".cargo").mkdir(parents=True)
+    (tmp_path / "tree" / ".cargo" / "config.toml").write_text(
+        '[build]\nrustflags = ["-C", "target-cpu=native", "--cfg", "tokio_unstable"]\n'
+        '[target."cfg(all())"]\nrustflags = "--cfg uuid_unstable"\n'
+        f'[target.{ARM}]\nrustflags = ["--cfg=of_arm", "-Clinker=mine"]\n'
+        f'[target.{HOST}]\nrustflags = ["--cfg=of_others"]\n',
+        encoding="utf-8",
+    )
+    said = variables(tmp_path)["RUSTFLAGS"].split()
+    others = [flag for flag in said if not flag.startswith("--remap")]
+    assert others == ["--cfg=tokio_unstable", "--cfg=uuid_unstable", "--cfg=of_arm"]
+
+
 def test_the_build_uses_our_compiler_and_no_network(tmp_path: Path) -> None:
     found = variables(tmp_path)
     assert found["CARGO_NET_OFFLINE"] == "true"
