@@ -202,13 +202,15 @@ class Engine:
                 labels=dict(wanted.labels),
                 host_config=host,
             )["Id"]
-            held = api.attach_socket(name, params={"stdin": 1, "stream": 1})
-            api.start(name)
+        room = Room(api, name)
         try:
-            yield Room(api, name)
+            with _translated(wanted.image):
+                held = api.attach_socket(name, params={"stdin": 1, "stream": 1})
+                api.start(name)
+            with contextlib.closing(held):
+                yield room
         finally:
-            held.close()
-            Room(api, name).end()
+            room.end()
 
     def identity(self, image: str) -> str:
         """An image's id, sha256:..."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from builder.files import held, locked
@@ -16,19 +16,18 @@ from builder.places import cache_root
 def work_directory(*, keep: bool = False) -> Iterator[Path]:
     """A new directory in the cache; with `keep`, it stays at the end, as kept-*."""
     root = cache_root() / "work"
-    with locked(root / "sweep.lock"):  # nobody sweeps between making and holding
-        _sweep(root)
-        work = Path(tempfile.mkdtemp(prefix="build-", dir=root)).resolve()
-        holding = held(work)
-        holding.__enter__()
-    try:
-        yield work
-    finally:
-        if keep:
-            work.rename(work.with_name(work.name.replace("build-", "kept-", 1)))
-        else:
-            shutil.rmtree(work, ignore_errors=True)
-        holding.__exit__(None, None, None)
+    with ExitStack() as holding:
+        with locked(root / "sweep.lock"):  # nobody sweeps between making and holding
+            _sweep(root)
+            work = Path(tempfile.mkdtemp(prefix="build-", dir=root)).resolve()
+            holding.enter_context(held(work))
+        try:
+            yield work
+        finally:
+            if keep:
+                work.rename(work.with_name(work.name.replace("build-", "kept-", 1)))
+            else:
+                shutil.rmtree(work, ignore_errors=True)
 
 
 def _sweep(root: Path) -> None:
