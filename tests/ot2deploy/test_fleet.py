@@ -85,12 +85,12 @@ def test_a_program_does_not_wait_for_its_robots_at_its_end(tmp_path: Path) -> No
         "import threading, time\n"
         "from ot2deploy import fleet\n"
         "begun = threading.Barrier(3)\n"
-        "def work(item): begun.wait(); time.sleep(60)\n"
+        "def work(item): begun.wait(); time.sleep(600)\n"
         "threading.Thread(target=fleet.each, args=([1, 2], work), daemon=True).start()\n"
         "begun.wait()\n"
     )
     subprocess.run(
-        [sys.executable, "-c", code], check=True, timeout=30, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", code], check=True, timeout=300, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
 
 

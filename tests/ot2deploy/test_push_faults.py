@@ -14,7 +14,7 @@ import pytest
 from ot2deploy import link
 
 CHECK = "- import: plates"
-SLOW = "import time; time.sleep(60)"
+SLOW = "import time; time.sleep(600)"
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def kill(program):
     program.communicate(timeout=30)
 
 
-def end(program, limit=45):
+def end(program, limit=120):
     """Both streams of a push that should end by itself; one that does not tells where its threads stand."""
     try:
         return program.communicate(timeout=limit)

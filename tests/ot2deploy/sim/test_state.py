@@ -60,6 +60,6 @@ def test_who_waited_for_a_place_that_was_removed_gets_a_new_one(tmp_path):
         waiting = threading.Thread(target=second)
         waiting.start()
         at.remove()
-    waiting.join(10)
+    waiting.join(60)
     assert entered.is_set()
     assert at.read().why == "second"
