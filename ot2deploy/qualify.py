@@ -59,6 +59,10 @@ class Proofs:
 
 def qualify(request: QualifyRequest) -> Proofs:
     """One proof after the other. Raises a Failure where a bundle cannot be had or the interpreter will not do."""
+    if "host" in request.profiles:
+        raise UsageFailure(
+            "host is this computer, and nothing is emulated for it", next=f"Profiles: {', '.join(shipped.names())}"
+        )
     engine = open_for(request.project, offline=request.offline, repair=request.repair)
     more = known.load(request.known) if request.known else ()  # before anything that takes long
     return Proofs(found=tuple(_one(*wanted, more, request, engine) for wanted in _wanted(request, engine)))

@@ -35,6 +35,10 @@ def test_a_wrong_file_of_known_failures_is_told_before_anything_is_made(run_cli,
     assert "known.yaml:1: reason: must be there" in ran.err
 
 
+def test_this_computer_is_not_emulated(run_cli, lab: Path) -> None:
+    assert "host is this computer" in run_cli("wheel", "qualify", "lab", "--profile", "host").err
+
+
 def test_a_profile_of_verify_is_for_emulation(run_cli, lab: Path) -> None:
     assert "--profile is for --emulate" in run_cli("verify", "lab", "--profile", "ot2-py310").err
 
