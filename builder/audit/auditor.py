@@ -127,8 +127,11 @@ def _judge_binaries(wheel: WheelFile, seen: _Seen, profile: Profile) -> Iterator
             yield finding("binaries-unread", f"{len(seen.native)} compiled files are not read for {profile.name}")
         return
     inside = {name for binary in seen.binaries for name in (binary.file.rpartition("/")[2], binary.soname) if name}
+    asked = any(binary.undefined for binary in seen.binaries)
+    read = (wheel.read(binary.file) for binary in seen.binaries if asked and len(seen.binaries) > 1)
+    provided = frozenset().union(*map(elf.defined_in, read))
     for binary in seen.binaries:
-        yield from judge(binary, profile, inside)
+        yield from judge(binary, profile, inside, provided)
     yield from judge_extensions(wheel, profile)
 
 

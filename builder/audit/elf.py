@@ -14,13 +14,14 @@ from elftools.construct.core import ConstructError
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
-from builder.audit.versions import Need, read_needs, section
+from builder.audit.versions import Need, read_needs, read_plain, section
 
 MAGIC = b"\x7fELF"
 LOADABLE = ("ET_DYN", "ET_EXEC")  # relocatable objects (.o) are never loaded
 # Where builds happen; a path below one of these is none of the machine where the wheel runs.
 BUILD_ROOTS = (b"/home/", b"/root/", b"/Users/", b"/tmp/", b"/builds/", b"/build/", b"/project/", b"/io/", b"/github/")
 PATH = re.compile(rb"[\w.+@-]+(?:/[\w.+@-]+)+")
+BROUGHT = ("Py", "_Py", "dl", "pthread_")  # what the interpreter has, and libraries that it has loaded
 BROKEN = (ELFError, ConstructError, struct.error, UnicodeDecodeError, KeyError, IndexError, ValueError, AttributeError)
 
 
@@ -44,7 +45,10 @@ class ArmAttributes:
 
 @dataclass(frozen=True, kw_only=True)
 class Binary:
-    """One ELF file of a wheel: header facts as pyelftools names them, libraries and symbol versions it needs."""
+    """One ELF file of a wheel: header facts as pyelftools names them, libraries and symbol versions it needs.
+
+    `undefined` are symbols that it needs and that are neither a versioned library's nor Python's.
+    """
 
     file: str
     machine: str
@@ -56,6 +60,7 @@ class Binary:
     needed: tuple[str, ...]
     rpath: tuple[str, ...]
     needs: tuple[Need, ...]
+    undefined: tuple[str, ...]
     build_paths: int
     build_path: str
 
@@ -73,6 +78,7 @@ class Binary:
                 "needed": tuple(data["needed"]),
                 "rpath": tuple(data["rpath"]),
                 "needs": tuple(Need.from_dict(need) for need in data["needs"]),
+                "undefined": tuple(data["undefined"]),
             }
         )
 
@@ -98,11 +104,17 @@ def read_binary(file: str, data: bytes) -> Binary | None:
                 entry for tag, value in tags if tag in ("DT_RPATH", "DT_RUNPATH") for entry in value.split(":") if entry
             ),
             needs=read_needs(elf, data),
+            undefined=tuple(sorted(name for name in read_plain(elf, data)[0] if not name.startswith(BROUGHT))),
             build_paths=len(leaked),
             build_path=leaked[0] if leaked else "",
         )
     except BROKEN as error:
         raise NotElf(str(error) or type(error).__name__) from error
+
+
+def defined_in(data: bytes) -> frozenset[str]:
+    """The symbols that an ELF file which `read_binary` could read has for others."""
+    return frozenset(read_plain(ELFFile(io.BytesIO(data)), data)[1])
 
 
 def _dynamic(elf: ELFFile) -> list[tuple[str, str]]:

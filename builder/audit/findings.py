@@ -61,6 +61,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             elf_float_abi="32-bit ARM code that is not of the hard-float EABI 5.",
             elf_cpu_newer="The code was compiled for a newer CPU than there is: it would die with SIGILL.",
             elf_missing_lib="A shared library is needed that is neither on the system nor in the wheel.",
+            elf_undefined="A symbol is needed that nothing has which is loaded with it: the import would fail.",
             ext_suffix="An extension module whose name ends for another Python or platform: it is never imported.",
             glibc_too_new="A symbol version of a newer glibc is needed: ld.so would not load the file.",
             glibc_private="A private symbol of one glibc release is needed.",

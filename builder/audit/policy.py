@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ EF_ARM_EABI_VER5 = 5  # in the top byte of e_flags
 EF_ARM_ABI_FLOAT_HARD = 0x400
 VFP_ARGS_HARD = (1, 3)  # arguments in VFP registers, or code that fits both conventions
 OLDEST_GLIBCXX = "3.4.19"  # what the oldest manylinux in use promises (2_17)
+# Libraries all of whose symbols have a version: what has none is not theirs.
+VERSIONED = re.compile(r"(lib(c|m|dl|pthread|rt|util|resolv|gcc_s|stdc\+\+)|ld-linux[\w-]*)\.so\b")
 SHOWN = 6  # symbols in one message
 
 
@@ -36,8 +39,11 @@ CPUS = {
 ARCHITECTURES = {14: "ARMv8-A", 15: "ARMv8-R", 16: "ARMv8-M", 17: "ARMv8-M", 21: "ARMv8.1-M", 22: "ARMv9-A"}
 
 
-def judge(binary: Binary, profile: Profile, inside: Collection[str]) -> Iterator[Finding]:
-    """The findings about one ELF file; `inside` names the libraries (file names, sonames) that the wheel brings.
+def judge(
+    binary: Binary, profile: Profile, inside: Collection[str], provided: Collection[str] = ()
+) -> Iterator[Finding]:
+    """The findings about one ELF file; `inside` names the libraries (file names, sonames) that the wheel brings, and
+    `provided` the symbols that its other files have.
 
     A file for another machine gets that one finding: everything else about it would only follow from it.
     """
@@ -61,6 +67,9 @@ def judge(binary: Binary, profile: Profile, inside: Collection[str]) -> Iterator
     for need in binary.needs:
         if need.library not in inside:
             yield from _version(binary, need, profile)
+    lost = tuple(name for name in binary.undefined if name not in provided)
+    if lost and profile.glibc and all(map(VERSIONED.match, binary.needed)):  # others may have what they do not version
+        yield finding("elf-undefined", f"no library that it needs has {_shown(lost)}", file=binary.file)
     if binary.build_paths:
         count = f" and {binary.build_paths - 1} more" if binary.build_paths > 1 else ""
         yield finding("build-path", f"{binary.build_path}{count}", file=binary.file)

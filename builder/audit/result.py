@@ -10,7 +10,7 @@ from builder.audit.findings import ERROR, Finding
 from builder.errors import AuditFailure
 
 # Raised with every change of what an audit finds: a stored audit of another version is made anew.
-AUDIT_VERSION = 1
+AUDIT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)

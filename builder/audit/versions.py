@@ -103,25 +103,47 @@ def read_entries(elf: ELFFile, data: bytes) -> Iterator[Entry]:
 
 def read_uses(elf: ELFFile, data: bytes) -> Iterator[Use]:
     """Every dynamic symbol that has a version index."""
+    return (found.use for found in _symbols(elf, data) if found.use.index > 1)
+
+
+def read_plain(elf: ELFFile, data: bytes) -> tuple[list[str], list[str]]:
+    """The dynamic symbols without a version of a needed library: strong ones left undefined, and all defined ones."""
+    undefined, defined = [], []
+    for found in _symbols(elf, data):
+        if found.defined:
+            defined.append(found.use.symbol)
+        elif found.use.index <= 1 and not found.use.weak and found.use.symbol:
+            undefined.append(found.use.symbol)
+    return undefined, defined
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Symbol:
+    use: Use
+    defined: bool
+
+
+def _symbols(elf: ELFFile, data: bytes) -> Iterator[_Symbol]:
+    """Every dynamic symbol; its index is 0 or 1 (local, global) where it has no version."""
     versions, symbols = section(elf, "SHT_GNU_versym"), section(elf, "SHT_DYNSYM")
-    if versions is None or symbols is None:
+    if symbols is None:
         return
     order = "<" if elf.little_endian else ">"
     names = elf.get_section(symbols["sh_link"])["sh_offset"]
-    # name, info and (unused here) value, size, other, shndx: Elf32_Sym is 16 bytes long, Elf64_Sym 24
+    # name, info, shndx and (unused here) value, size, other: Elf32_Sym is 16 bytes long, Elf64_Sym 24
     layout = struct.Struct(f"{order}IIIBBH" if elf.elfclass == 32 else f"{order}IBBHQQ")
-    info = 3 if elf.elfclass == 32 else 1
+    info, section_index = (3, 5) if elf.elfclass == 32 else (1, 3)
     start, size = symbols["sh_offset"], symbols["sh_size"]
     for number, fields in enumerate(layout.iter_unpack(data[start : start + size])):
-        index_at = versions["sh_offset"] + 2 * number
-        (index,) = struct.unpack_from(f"{order}H", data, index_at)
-        if index & ~HIDDEN > 1:  # 0 and 1 are local and global without a version
-            yield Use(
-                symbol=_text(data, names + fields[0]),
-                weak=fields[info] >> 4 == STB_WEAK,
-                index=index & ~HIDDEN,
-                index_at=index_at,
-            )
+        index_at = versions["sh_offset"] + 2 * number if versions else 0
+        index = struct.unpack_from(f"{order}H", data, index_at)[0] & ~HIDDEN if versions else 1
+        use = Use(
+            symbol=_text(data, names + fields[0]),
+            weak=fields[info] >> 4 == STB_WEAK,
+            index=index,
+            index_at=index_at,
+        )
+        yield _Symbol(use=use, defined=fields[section_index] != 0)
 
 
 def _text(data: bytes, at: int) -> str:

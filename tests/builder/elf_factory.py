@@ -16,7 +16,10 @@ DT = {"needed": 1, "soname": 14, "rpath": 15, "runpath": 29}
 
 @dataclass(frozen=True, kw_only=True)
 class Elf:
-    """What the file says of itself. `needs`: (library, version) -> {symbol: weak}; `flagged`: versions flagged weak."""
+    """What the file says of itself. `needs`: (library, version) -> {symbol: weak}; `flagged`: versions flagged weak.
+
+    `undefined`: symbols without a version, whether weak; `defines`: those that it has.
+    """
 
     machine: int = ARM
     bits: int = 32
@@ -29,6 +32,8 @@ class Elf:
     rpath: str = ""
     needs: Mapping[tuple[str, str], Mapping[str, bool]] = field(default_factory=dict)
     flagged: tuple[str, ...] = ()
+    undefined: Mapping[str, bool] = field(default_factory=dict)
+    defines: tuple[str, ...] = ()
     text: bytes = b""
 
 
@@ -78,6 +83,10 @@ def _dynamic(spec: Elf, strings: _Strings, order: str) -> bytes:
 def _versions(spec: Elf, strings: _Strings, order: str) -> tuple[bytes, bytes, bytes, int]:
     """The contents of .dynsym, .gnu.version and .gnu.version_r, and the number of libraries in the last."""
     symbols, versions, index = [_symbol(spec, 0, 0, order)], [0], 2
+    for symbol, weak in spec.undefined.items():
+        symbols.append(_symbol(spec, strings.add(symbol), 2 if weak else 1, order))
+    symbols += [_symbol(spec, strings.add(symbol), 1, order, section=1) for symbol in spec.defines]
+    versions += [1] * (len(symbols) - 1)
     libraries: dict[str, list[tuple[str, int]]] = {}
     for (library, version), uses in spec.needs.items():
         libraries.setdefault(library, []).append((version, index))
@@ -106,11 +115,11 @@ def _versions(spec: Elf, strings: _Strings, order: str) -> tuple[bytes, bytes, b
     return b"".join(symbols), packed, b"".join(blocks), len(libraries)
 
 
-def _symbol(spec: Elf, name: int, bind: int, order: str) -> bytes:
+def _symbol(spec: Elf, name: int, bind: int, order: str, section: int = 0) -> bytes:
     info = bind << 4 | 2  # STT_FUNC
     if spec.bits == 64:
-        return struct.pack(f"{order}IBBHQQ", name, info, 0, 0, 0, 0)
-    return struct.pack(f"{order}IIIBBH", name, 0, 0, info, 0, 0)
+        return struct.pack(f"{order}IBBHQQ", name, info, 0, section, 0, 0)
+    return struct.pack(f"{order}IIIBBH", name, 0, 0, info, 0, section)
 
 
 def _attributes(values: Mapping[int, int], order: str) -> bytes:

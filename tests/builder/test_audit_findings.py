@@ -87,6 +87,7 @@ CASES: dict[str, Case] = {
     "elf-class": native(bits=64),
     "elf-float-abi": native(flags=SOFT, attributes={6: 10, 28: 0}),
     "elf-cpu-newer": native(attributes=V8),
+    "elf-undefined": native(undefined={"fcntl64": False}),
     "elf-missing-lib": native(needed=("libc.so.6", "libffi.so.8")),
     "ext-suffix": holding("demo/_speed.cpython-312-arm-linux-gnueabihf.so", elf()),
     "glibc-too-new": native(needs={GLIBC_28: {"fcntl": False}}),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from elf_factory import AARCH64, ARM, HARD, V7, X86_64, elf
+from wheel_factory import NATIVE, make_wheel
 
+from builder.audit import audit
 from builder.audit.auditor import binary_format
 from builder.audit.elf import Binary, NotElf, read_binary
 from builder.audit.policy import judge
@@ -191,3 +194,24 @@ def test_version_names() -> None:
 )
 def test_formats_are_known_by_their_first_bytes(start: bytes, kind: str | None) -> None:
     assert binary_format(start) == kind
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("needs", [{}, {LIBC_28: {"statx": True}}])
+def test_a_symbol_that_nothing_has_is_found(bits: int, needs: dict[tuple[str, str], dict[str, bool]]) -> None:
+    profile = OT2 if bits == 32 else X86
+    facts: dict[str, object] = {"bits": bits, "machine": ARM if bits == 32 else X86_64, "needs": needs}
+    names = {"fcntl64": False, "weak": True, "PyList_New": False, "_Py_Dealloc": False, "dlsym": False}
+    lost = binary(**facts, undefined=names, defines=("PyInit_x",))
+    assert lost.undefined == ("fcntl64",)
+    assert "elf-undefined" in ids(lost, profile)
+    assert "elf-undefined" not in [found.id for found in judge(lost, profile, (), {"fcntl64"})]
+    elsewhere = binary(**facts, undefined={"inflate": False}, needed=("libc.so.6", "libz.so.1"))
+    assert "elf-undefined" not in ids(elsewhere, profile), "a library without versions may have it"
+
+
+def test_the_files_of_a_wheel_may_need_each_other(tmp_path: Path) -> None:
+    both = {"demo/a.so": elf(undefined={"shared": False}), "demo/b.so": elf(defines=("shared",))}
+    assert audit(make_wheel(tmp_path, NATIVE, both), OT2).ok
+    alone = {"demo/a.so": elf(undefined={"shared": False}), "demo/b.so": elf()}
+    assert [found.id for found in audit(make_wheel(tmp_path, NATIVE, alone), OT2).errors] == ["elf-undefined"]
