@@ -70,8 +70,9 @@ def built(job: Job) -> Blob | None:
         return None
     key = _build_key(job, chosen.identity)
     known = engine.store.answer("build", key)
-    if known and (made_before := engine.store.blob(known)):  # for other offers or options, and the same wheel
-        return made_before if accepted(job, made_before, expect_native=job.wanted.native) else None
+    made_before = engine.store.blob(known) if known else None  # for other offers or options, and the same wheel
+    if made_before and accepted(job, made_before, expect_native=job.wanted.native):
+        return made_before  # what an earlier audit let pass and today's does not is made anew
     if job.recipe and job.build_as_of not in (job.as_of, job.recipe.as_of):
         opened = ", ".join(job.recipe.open_dependencies)
         job.tell(f"its recipe leaves {opened} open: as of {job.build_as_of}, the day of the release", level="info")

@@ -17,7 +17,10 @@ from builder.toolchain import apt
 from builder.toolchain.library_sources import SOURCES, build_library
 from builder.toolchain.pkgconfig import relocate
 
-FORMAT = 2  # raise it when what stands in the directory changes
+FORMAT = 3  # raise it when what stands in the directory changes
+# What a newer glibc calls otherwise: since when, and the name before. fcntl64 differs in locks of open file
+# descriptions only, which the libraries here do not take.
+RENAMED = {b"fcntl64": ((2, 28), b"fcntl")}
 TRIPLES = {"armv7l": "arm-linux-gnueabihf", "aarch64": "aarch64-linux-gnu", "x86_64": "x86_64-linux-gnu"}
 
 
@@ -25,8 +28,8 @@ TRIPLES = {"armv7l": "arm-linux-gnueabihf", "aarch64": "aarch64-linux-gnu", "x86
 class Library:
     """A library: the Debian package that has it, its archives (or as `called` by Debian), and what it needs in turn.
 
-    Debian's are built for glibc 2.36; that they link against an older one was seen, and every wheel's audit proves it
-    anew. Only those in C are taken: another C++ runtime would come with them.
+    Debian's are built for glibc 2.36, so that names change for an older one; every wheel's audit proves anew that
+    nothing is lacking. Only those in C are taken: another C++ runtime would come with them.
     """
 
     package: str
@@ -88,7 +91,7 @@ def _make(directory: Path, names: list[str], profile: Profile, offline: bool) ->
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".sysroot-") as name:
         fresh = Path(name) / "new"
         try:
-            origin = _from_debian(Path(name) / "tree", fresh, names, profile.machine, offline)
+            origin = _from_debian(Path(name) / "tree", fresh, names, profile, offline)
         except apt.NoApt as lacking:
             if not SOURCES.keys() >= set(names):
                 raise
@@ -103,10 +106,10 @@ def _make(directory: Path, names: list[str], profile: Profile, offline: bool) ->
         fresh.rename(directory)
 
 
-def _from_debian(tree: Path, fresh: Path, names: list[str], machine: str, offline: bool) -> dict[str, str]:
+def _from_debian(tree: Path, fresh: Path, names: list[str], profile: Profile, offline: bool) -> dict[str, str]:
     libraries = [LIBRARIES[name] for name in names]
-    packages = apt.unpack([library.package for library in libraries], machine, tree, offline=offline)
-    include, triple = tree / "usr/include", TRIPLES[machine]
+    packages = apt.unpack([library.package for library in libraries], profile.machine, tree, offline=offline)
+    include, triple = tree / "usr/include", TRIPLES[profile.machine]
     shutil.copytree(include, fresh / "include", ignore=shutil.ignore_patterns(triple))
     if (include / triple).is_dir():  # headers that differ between architectures
         shutil.copytree(include / triple, fresh / "include", dirs_exist_ok=True)
@@ -114,8 +117,16 @@ def _from_debian(tree: Path, fresh: Path, names: list[str], machine: str, offlin
     for library in libraries:
         for archive in library.archives:
             found = tree / "usr/lib" / triple / library.called.get(archive, archive)
-            shutil.copy(found, fresh / "lib" / archive)
+            (fresh / "lib" / archive).write_bytes(for_glibc(found.read_bytes(), profile.glibc or (0, 0)))
     answers = tree / "usr/lib" / triple / "pkgconfig"
     if answers.is_dir():
         shutil.copytree(answers, fresh / "lib" / "pkgconfig")
     return {package.filename: package.sha256 for package in packages}
+
+
+def for_glibc(archive: bytes, glibc: tuple[int, int]) -> bytes:
+    """A static library whose objects ask for names that an older glibc has; no longer than before, so nothing moves."""
+    for name, (since, before) in RENAMED.items():
+        if glibc < since:
+            archive = archive.replace(b"\0%b\0" % name, b"\0%b\0" % before.ljust(len(name), b"\0"))
+    return archive

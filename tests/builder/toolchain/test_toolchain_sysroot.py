@@ -12,7 +12,7 @@ from builder.profile import load
 from builder.toolchain import apt
 from builder.toolchain.library_sources import SOURCES
 from builder.toolchain.rust import NoRust, find_rust
-from builder.toolchain.sysroot import LIBRARIES, prepare_sysroot
+from builder.toolchain.sysroot import LIBRARIES, for_glibc, prepare_sysroot
 
 PROFILE = load("ot2-py310")
 
@@ -59,6 +59,12 @@ def test_a_host_without_packages_turns_to_the_sources(bare_host: None) -> None:
     with pytest.raises(OfflineFailure, match="libyaml"):
         prepare_sysroot(PROFILE, ("libyaml",), offline=True)
     assert set(SOURCES) < set(LIBRARIES)
+
+
+def test_names_of_a_newer_glibc_are_those_of_an_older_one_where_it_is_older() -> None:
+    archive = b"!<arch>\0fcntl\0fcntl64\0my_fcntl64\0"
+    assert for_glibc(archive, (2, 25)) == b"!<arch>\0fcntl\0fcntl\0\0\0my_fcntl64\0"
+    assert for_glibc(archive, (2, 36)) == archive
 
 
 def test_a_host_without_cargo_says_what_to_install(bare_host: None) -> None:
