@@ -178,9 +178,11 @@ def obtain(entry: Entry, profile: Profile, engine: Engine, as_of: str, constrain
 
 
 def reason(failure: Failure) -> str:
-    """Why there is no wheel, without what only this computer knows: paths and logs."""
+    """Why there is no wheel: the recipe's word where it has one. Without what only this computer knows, as paths."""
     said = [line for line in failure.details if not line.startswith("wanted by:")] or [failure.what]
-    return re.sub(r"\S*/\S*/\S*", "...", " ".join(said))[:600]
+    refusal = [line.removeprefix("recipe: ") for line in said if line.startswith("recipe: ")]
+    words = [*refusal, failure.next] if refusal else said
+    return re.sub(r"\S*/\S*/\S*", "...", " ".join(words))[:600]
 
 
 def emulate(entry: Entry, profile: Profile, engine: Engine, as_of: str, constraints: tuple[str, ...]) -> str:
