@@ -75,6 +75,7 @@ def build_wheel(
         compiler = find_compiler(options.toolchain, offline=options.offline)
         if has_extension_sources(tree):  # for pure Python 100 s of CPU would be in vain
             compiler.prepare(request.profile, report=report)
+            started = monotonic()  # what is made once for all builds is not this one's time
         with _place(request, compiler, uv, work, options, report) as place:
             toolchain = _toolchain(request, place, compiler, uses_rust(tree, backend), options, work)
             if toolchain.rust:
