@@ -4,6 +4,7 @@ from builder import package_build
 
 package_build.build_package(
     native=["zmq/backend/cython/*.so"],
+    profiles={"ot2-py312": {"cflags": ["-DZMQ_HAVE_STRLCPY"]}},
     checks=[
         {
             "kind": "program",
@@ -21,5 +22,8 @@ package_build.build_package(
             ),
         }
     ],
-    reason="It is the last version of which this is so; later ones download libzmq while they are built.",
+    reason="""
+    It is the last version of which this is so; later ones download libzmq while they are built. Its libzmq does not know
+    that glibc has strlcpy since 2.38.
+    """,
 )
