@@ -23,7 +23,7 @@ package_build.build_package(
         }
     ],
     reason="""
-    It is the last version of which this is so; later ones download libzmq while they are built. Its libzmq does not know
-    that glibc has strlcpy since 2.38.
+    It is the last version of which this is so; later ones download libzmq while they are built. Its libzmq does not
+    know that glibc has strlcpy since 2.38.
     """,
 )
