@@ -39,6 +39,7 @@ LINE = re.compile(
     r"(?P<requirement>[^\[#\s]+)(\s+with\s+(?P<beside>[^\[#\s]+))?\s*(\[(?P<profiles>[^\]]+)\])?\s*#\s*(?P<why>.+)"
 )
 AS_OF = re.compile(r"# as of (\d{4}-\d\d-\d\d)\b")
+LONGEST = 330  # characters of a reason
 LEAD = """\
 # Coverage
 
@@ -182,7 +183,7 @@ def reason(failure: Failure) -> str:
     said = [line for line in failure.details if not line.startswith("wanted by:")] or [failure.what]
     refusal = [line.removeprefix("recipe: ") for line in said if line.startswith("recipe: ")]
     words = [*refusal, failure.next] if refusal else said
-    return re.sub(r"\S*/\S*/\S*", "...", " ".join(words))[:600]
+    return re.sub(r"\S*/\S*/\S*", "...", " ".join(words))[:LONGEST]
 
 
 def emulate(entry: Entry, profile: Profile, engine: Engine, as_of: str, constraints: tuple[str, ...]) -> str:
@@ -247,7 +248,7 @@ def page(entries: list[Entry], found: list[Result], as_of: str) -> str:
     )
     head = ["| package | version | profile | obtained | native | audited | emulated | seconds | sha256 | date |"]
     lines = [*head, "|" + " --- |" * 10, *map(_line, rows)]
-    reasons = {(row.name, row.version, row.why): None for row in rows if row.how == "refused"}
+    reasons = {(row.name, row.version, row.why[:LONGEST]): None for row in rows if row.how == "refused"}
     whys = [f"- **{name} {version}**: {why}" for name, version, why in reasons]
     refusals = ["", "## Refused, and why", "", *whys] if whys else []
     return "\n".join([lead, *lines, *refusals, ""])
