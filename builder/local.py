@@ -128,7 +128,7 @@ def _skipped(name: str) -> bool:
 
 def _loose_wheel(path: Path, key: str, out: Path) -> Path:
     """A pure wheel of a module, or of a directory as the package of its name, versioned by its contents."""
-    from builder.wheel_writer import Entry, write_wheel
+    from builder.wheel.writer import Entry, write_wheel
 
     module = path.stem if path.is_file() else path.name
     if not module.isidentifier():

@@ -29,9 +29,9 @@ from builder.audit.versions import VER_FLG_WEAK, Entry, Use, read_entries, read_
 from builder.errors import AuditFailure
 from builder.files import sha256_file
 from builder.profile import Profile
-from builder.sbom import Part, pypi_url, sbom
 from builder.wheel import WheelFile
-from builder.wheel_writer import renamed, rewrite
+from builder.wheel.sbom import Part, pypi_url, sbom
+from builder.wheel.writer import renamed, rewrite
 
 # The first version of every symbol that a port of glibc had from its beginning.
 FIRST_VERSION = {"armv7l": "GLIBC_2.4", "aarch64": "GLIBC_2.17", "x86_64": "GLIBC_2.2.5"}

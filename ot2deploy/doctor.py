@@ -231,7 +231,7 @@ def _rust() -> str:
 
 
 def _docker() -> str:
-    from builder import docker_engine
+    from builder.docker import engine as docker_engine
 
     service = docker_engine.connect().service()
     return f"{service.version} on {service.system}"

@@ -55,7 +55,7 @@ def packs(bundle: Bundle, profile: Profile, *, project: Project, offline: bool, 
 
     Raises BuildFailure where no interpreter of the profile's minor is at hand.
     """
-    from builder import packing
+    from builder.pack import packing
 
     return packing.packs(bundle.blobs, profile, open_for(project, offline=offline), report)
 

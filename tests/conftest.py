@@ -197,7 +197,7 @@ def _no_emulation() -> str:
 @functools.cache
 def _missing(*, arm: bool) -> str:
     """Why container tests cannot run here; empty when they can."""
-    from builder import docker_engine
+    from builder.docker import engine as docker_engine
     from builder.errors import Failure
     from ot2deploy.sim import host
 

@@ -22,7 +22,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fabric": ("ot2deploy/transport/ssh.py",),
     "invoke": ("ot2deploy/transport/ssh.py",),
     "paramiko": ("ot2deploy/transport/", "ot2deploy/sim/"),  # its client side: test_ssh_is_spoken_in_one_module
-    "docker": ("builder/docker_engine.py",),
+    "docker": ("builder/docker/engine.py",),
     "rich": ("ot2deploy/cli/render.py",),
     "uv": ("builder/uv.py",),
     "subprocess": ("builder/run.py", "ot2deploy/sim/processes.py", *ON_ROBOTS),  # an embedded robot's own commands

@@ -12,7 +12,7 @@ from builder.acquire.job import Job
 from builder.build import Source
 from builder.build.sources import has_extension_sources, read_backend
 from builder.profile import Profile
-from builder.unpack import BadSource, unpack
+from builder.source.unpack import BadSource, unpack
 from builder.wheel import WheelFile
 
 

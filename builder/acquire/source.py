@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from builder import git, local
+from builder import local
 from builder.acquire.job import Job, Missing
 from builder.build.request import Source
 from builder.errors import HashFailure, NetworkFailure
@@ -23,6 +23,7 @@ from builder.source import (
     GitSource,
     IndexSdist,
     LocalSource,
+    git,
 )
 from builder.source import Source as Named
 from builder.store import Blob

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 
-from builder import docker_engine
 from builder.build.fetch_wheels import fetch_wheels
 from builder.build.request import Uv
 from builder.build.zig_for import zig_for
-from builder.docker_engine import Bind, Closed, Room
+from builder.docker import engine as docker_engine
+from builder.docker.engine import Bind, Closed, Room
 from builder.errors import BuildFailure, ToolFailure, UsageFailure
 from builder.events import Report
 from builder.places import cache_root

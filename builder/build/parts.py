@@ -13,14 +13,14 @@ from urllib.parse import quote
 from builder.build.cross import Toolchain
 from builder.build.request import BuildRequest
 from builder.fetch import public
-from builder.sbom import Part, pypi_url, sbom
 from builder.source import IndexSdist
 from builder.toolchain.compiler import Compiler
 from builder.toolchain.library_sources import SOURCES
 from builder.toolchain.sysroot import LIBRARIES
 from builder.toolchain.zig import Zig
 from builder.wheel import WheelFile
-from builder.wheel_writer import Entry
+from builder.wheel.sbom import Part, pypi_url, sbom
+from builder.wheel.writer import Entry
 
 DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+)_(?P<architecture>[^_]+)\.deb")
 VERSION = re.compile(r"(\d+(?:\.\d+)+)")

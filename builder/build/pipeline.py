@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from builder import patches
 from builder.build.container import container
 from builder.build.cross import Toolchain, config_settings, hook_variables, write_files
 from builder.build.durations import remember_seconds
@@ -27,12 +26,13 @@ from builder.errors import AuditFailure, BuildFailure, ToolFailure
 from builder.events import Event, Report, silent
 from builder.fetch import public
 from builder.places import cache_root
+from builder.source import patches
+from builder.source.unpack import unpack, verify
 from builder.toolchain.choice import parse
 from builder.toolchain.compiler import Compiler, find_compiler
 from builder.toolchain.headers import prepare_headers
 from builder.toolchain.rust import NoRust, Rust, find_rust
 from builder.toolchain.sysroot import prepare_sysroot
-from builder.unpack import unpack, verify
 from builder.wheel import WheelFile
 
 

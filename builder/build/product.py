@@ -16,7 +16,7 @@ from builder.build.sources import has_extension_sources
 from builder.build.traces import OBJECT, Traces
 from builder.errors import BuildFailure
 from builder.wheel import WheelFile
-from builder.wheel_writer import rewrite
+from builder.wheel.writer import rewrite
 
 TELLING = re.compile(r"(error|warning|failed|cannot)\b", re.IGNORECASE)
 

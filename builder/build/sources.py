@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.unpack import BadSource
+from builder.source.unpack import BadSource
 
 COMPILED = {".c": "C", ".cc": "C++", ".cpp": "C++", ".cxx": "C++", ".pyx": "Cython", ".rs": "Rust"}
 BUILD_FILES = ("setup.py", "meson.build", "CMakeLists.txt", "Cargo.toml")

@@ -20,7 +20,7 @@ from builder.bundle import Bundle
 from builder.checks import child
 from builder.errors import BuildFailure, Failure, UsageFailure
 from builder.events import Event, Report, silent
-from builder.packing import packs, pip_wheel
+from builder.pack.packing import packs, pip_wheel
 from builder.profile import Profile
 from builder.qualify.checklist import checklist
 from builder.qualify.emulated import Emulated, debian_interpreter

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from builder.pack_driver import PYTHON
+from builder.pack.driver import PYTHON
 from builder.qualify.emulated import Emulated
 from builder.store import Blob
 

@@ -7,12 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from builder import image_archive
-from builder.docker_engine import Engine
+from builder.docker import image_archive
+from builder.docker.engine import Engine
+from builder.docker.image_archive import Platform
 from builder.errors import DockerFailure, OfflineFailure, ToolFailure
 from builder.events import Event, Report
 from builder.files import digest_of, locked
-from builder.image_archive import Platform
 from builder.places import cache_root
 from builder.run import environment, run
 from builder.toolchain import apt

@@ -13,8 +13,8 @@ from builder.fetch import Fetcher
 from builder.places import cache_root
 from builder.profile import Profile
 from builder.run import environment, run
+from builder.source.unpack import unpack
 from builder.toolchain.zig import find_zig
-from builder.unpack import unpack
 
 TIMEOUT = 900.0
 

@@ -106,7 +106,7 @@ def _named(files: Iterable[Path]) -> Iterator[Path]:
 
 
 def _table(recipes: Iterable[Recipe]) -> Part:
-    from builder.recipe_advice import advice
+    from builder.recipe.advice import advice
 
     rows = [(one.name, one.version or "any", "ok", str(len(advice(one)) or "")) for one in recipes]
     return table(("project", "version", "state", "advice"), rows, right=("advice",))
@@ -114,7 +114,7 @@ def _table(recipes: Iterable[Recipe]) -> Part:
 
 def _shown(recipe: Recipe) -> Iterator[Part]:
     """All that a recipe says, and the advice on it."""
-    from builder.recipe_advice import advice
+    from builder.recipe.advice import advice
 
     yield lines(f"{recipe.name} {recipe.version or '(any version)'}", style="title")
     yield table(("", ""), [(key, text) for key, value in _said(recipe).items() if (text := _text(value))])
@@ -162,7 +162,7 @@ def _text(value: Any) -> str:
 
 
 def _whole(recipe: Recipe) -> dict[str, Any]:
-    from builder.recipe_advice import advice
+    from builder.recipe.advice import advice
 
     return {**_told(recipe), **_said(recipe), "advice": list(advice(recipe))}
 

@@ -15,7 +15,7 @@ from ot2deploy.cli.result import Answer, Shown, lines, table
 
 if TYPE_CHECKING:
     from builder.errors import Failure
-    from builder.recipe_pin import Pinned
+    from builder.recipe.pin import Pinned
     from ot2deploy.project import Project
 
 
@@ -62,10 +62,10 @@ def new(requirement: str, offline: bool, project: Project) -> Shown:
     """
     from packaging.utils import canonicalize_name
 
-    from builder import recipe_draft
     from builder.errors import UsageFailure
     from builder.files import write_bytes
     from builder.recipe import DEFAULT, load
+    from builder.recipe import draft as recipe_draft
     from ot2deploy.engine import open_for
 
     name, version = _parsed(requirement)
@@ -94,7 +94,7 @@ def pin(names: tuple[str, ...], offline: bool, project: Project) -> Shown:
     """
     from builder.errors import Failure
     from builder.recipe import load
-    from builder.recipe_pin import pin as pin_one
+    from builder.recipe.pin import pin as pin_one
     from ot2deploy.engine import open_for
 
     pinned: list[Pinned] = []

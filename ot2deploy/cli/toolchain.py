@@ -47,7 +47,7 @@ def show(profiles: tuple[str, ...], toolchain: str, offline: bool) -> Shown:
 @options.output
 def prepare(profiles: tuple[str, ...], toolchain: str, offline: bool) -> Shown:
     """Make the compiler's libraries and the container's image now, once; otherwise the first build does."""
-    from builder import docker_engine
+    from builder.docker import engine as docker_engine
     from builder.toolchain.choice import parse
     from builder.toolchain.compiler import find_compiler
     from builder.toolchain.container_image import ensure_image

@@ -22,9 +22,9 @@ from ot2deploy.cli.result import Answer, Part, Shown, lines, table
 if TYPE_CHECKING:
     from builder.engine import Engine
     from builder.events import Report
-    from builder.outlook import Outlook
     from builder.qualify import Qualified
     from builder.wheels import Made, Wheels
+    from builder.wheels.outlook import Outlook
     from ot2deploy.project import Project
 
 HOW = {"public": "index"}
@@ -133,7 +133,7 @@ def command(
     )
     order = replace(order, from_source=from_source)
     if explain:
-        from builder.outlook import look
+        from builder.wheels.outlook import look
 
         with options.reporting() as report:
             return _explained(look(order, wanted, engine, report))

@@ -19,8 +19,8 @@ from ot2deploy.cli.result import Part, Shown, lines, table
 
 if TYPE_CHECKING:
     from builder.engine import Engine
-    from builder.orders import Order
-    from builder.outlook import Outlook
+    from builder.wheels.orders import Order
+    from builder.wheels.outlook import Outlook
     from ot2deploy.project import Project
 
 
@@ -71,7 +71,7 @@ def command(
 
     All that the requirements need is looked at; nothing is built. Ends with 1 when something cannot be had.
     """
-    from builder.outlook import look
+    from builder.wheels.outlook import look
     from ot2deploy.engine import open_for
 
     wanted = wheel_order.load_profiles(profiles)
@@ -90,13 +90,13 @@ def command(
 
 def refused(packages: Sequence[Outlook]) -> list[Outlook]:
     """Those that cannot be had."""
-    from builder.outlook import NONE
+    from builder.wheels.outlook import NONE
 
     return [one for one in packages if one.state == NONE]
 
 
 def _head(found: Sequence[Outlook], profile: str) -> str:
-    from builder.outlook import STATES
+    from builder.wheels.outlook import STATES
 
     states = Counter(one.state for one in found if one.profile == profile)
     told = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
@@ -123,7 +123,7 @@ def _table(shown: Sequence[Outlook]) -> Part:
 def _requested(path: Path, found: Sequence[Outlook], parts: list[Part], order: Order, engine: Engine) -> list[Part]:
     """The parts, with the request written or - on standard output - in their place."""
     from builder.files import write_bytes
-    from builder.package_request import text
+    from builder.wheels.request import text
 
     lacking = refused(found)
     if not lacking:

@@ -12,9 +12,9 @@ import click
 from builder.errors import UsageFailure
 
 if TYPE_CHECKING:
-    from builder.orders import Order
     from builder.profile import Profile
     from builder.targets import Search
+    from builder.wheels.orders import Order
 
 F = TypeVar("F", bound=Callable[..., Any])
 PROFILE = "ot2-py310"  # the software of nearly all robots
@@ -52,7 +52,7 @@ def read(
     newest: bool,
 ) -> Order:
     """The order that the options mean. Raises UsageFailure where they mean none, or two."""
-    from builder import orders
+    from builder.wheels import orders
 
     day = as_of.date().isoformat() if as_of else None
     if target and (requirements or file):

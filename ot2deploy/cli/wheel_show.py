@@ -28,7 +28,7 @@ def command(wheel: str, profile: str | None, project: Project) -> Shown:
     --profile it ends with 1 when the wheel would be refused.
     """
     from builder import profile_host
-    from builder.papers import find_wheel, read_papers
+    from builder.wheel.papers import find_wheel, read_papers
     from ot2deploy.engine import open_for
 
     store = open_for(project).store

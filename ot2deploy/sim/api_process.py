@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder import docker_engine, files
+from builder import files
+from builder.docker import engine as docker_engine
 from ot2deploy.sim import api_server, lab
 from ot2deploy.sim.api import Api, Server
 from ot2deploy.sim.state import Place

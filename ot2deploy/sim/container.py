@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-from builder.docker_engine import LABEL, Container, Engine, Mount
+from builder.docker.engine import LABEL, Container, Engine, Mount
 from builder.errors import DockerFailure
 from builder.events import Event, Report
 from ot2deploy.sim.failures import SimFailure

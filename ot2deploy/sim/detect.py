@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from builder import docker_engine
+from builder.docker import engine as docker_engine
 from builder.errors import Failure
 from ot2deploy.sim import host
 

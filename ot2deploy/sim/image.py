@@ -15,11 +15,12 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-from builder import files, image_archive, places, uv
-from builder.docker_engine import IMAGE_LABEL, LABEL, Engine
+from builder import files, places, uv
+from builder.docker import image_archive
+from builder.docker.engine import IMAGE_LABEL, LABEL, Engine
+from builder.docker.image_archive import Platform
 from builder.errors import DockerFailure, ToolFailure
 from builder.events import Event, Report
-from builder.image_archive import Platform
 from builder.run import environment, run
 from builder.toolchain import apt
 from ot2deploy.sim import host, tree

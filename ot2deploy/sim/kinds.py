@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from builder import docker_engine
+from builder.docker import engine as docker_engine
 from builder.errors import BuildFailure, DockerFailure
 from builder.events import Event, Report
 from builder.toolchain.interpreter import find_interpreter

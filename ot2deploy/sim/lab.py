@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from builder import docker_engine
+from builder.docker import engine as docker_engine
 from builder.errors import Failure
 from builder.events import Event, Report, silent
 from ot2deploy.project import Project

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import requests
 
-from builder import docker_engine
+from builder.docker import engine as docker_engine
 from ot2deploy.errors import AuthRefused, CommandFailure, ConnectionFailure, ConnectionLost
 from ot2deploy.sim import api_server, container, lab
 from ot2deploy.sim.failures import SimFailure

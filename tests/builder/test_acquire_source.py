@@ -27,8 +27,8 @@ from builder.package_build import Refusal
 from builder.recipe import Recipe
 from builder.selection import Wanted
 from builder.source import Source
+from builder.source.unpack import unpack
 from builder.toolchain import apt
-from builder.unpack import unpack
 
 FILES = {"pyproject.toml": b"[project]\n", "sub/setup.py": b"# setup\n", "configure": b"#!/bin/sh\n"}
 

@@ -9,10 +9,10 @@ import pytest
 from engine_factory import OT2, FakeUv, Told, make_engine, served
 from wheel_factory import make_wheel
 
-from builder import orders
 from builder.errors import BuildFailure, NetworkFailure, UsageFailure
 from builder.lock import Locked
 from builder.targets import Search
+from builder.wheels import orders
 
 RECIPE = "from builder.package_build import build_package\nbuild_package()\n"
 

@@ -13,14 +13,14 @@ import pytest
 from engine_factory import OT2, FakeTools, FakeUv, make_engine, pinned, served
 from wheel_factory import make_wheel
 
-from builder import orders
 from builder.errors import BuildFailure
 from builder.lock import Locked, LockedFile
-from builder.outlook import BUILD, INDEX, NONE, PURE, REPAIR, Outlook, look
 from builder.package_build import Refusal
-from builder.package_request import text
 from builder.recipe import Recipe
 from builder.targets import Search
+from builder.wheels import orders
+from builder.wheels.outlook import BUILD, INDEX, NONE, PURE, REPAIR, Outlook, look
+from builder.wheels.request import text
 
 FIT = "manylinux_2_17_armv7l"
 NEW = "manylinux_2_31_armv7l"

@@ -9,12 +9,12 @@ from elf_factory import elf
 from wheel_factory import MODULE, NATIVE, make_wheel
 
 from builder.errors import AuditFailure, UsageFailure
-from builder.papers import find_wheel, read_papers
 from builder.profile import load
-from builder.sbom import Part, sbom
 from builder.store import Blob, Store
 from builder.wheel import WheelFile
-from builder.wheel_writer import rewrite
+from builder.wheel.papers import find_wheel, read_papers
+from builder.wheel.sbom import Part, sbom
+from builder.wheel.writer import rewrite
 
 FFI = Part(role="static library", name="libffi", version="3.4.4", purl="pkg:generic/libffi@3.4.4")
 CODE = elf(needs={("libc.so.6", "GLIBC_2.4"): {"memcpy": False}})

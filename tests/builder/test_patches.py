@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.patches import PatchFailure, apply
+from builder.source.patches import PatchFailure, apply
 
 OLD = "".join(f"line {number}\n" for number in range(1, 41))
 

@@ -22,8 +22,8 @@ from builder.files import sha256_file
 from builder.profile import Profile, load
 from builder.repair import TWINS, RepairRefused, apply, plan, repair
 from builder.run import environment, run
-from builder.sbom import components
 from builder.wheel import WheelFile
+from builder.wheel.sbom import components
 
 OT2 = load("ot2-py310")
 TOO_NEW = NATIVE.replace("linux_armv7l", "manylinux_2_31_armv7l")

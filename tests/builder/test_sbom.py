@@ -12,9 +12,9 @@ from wheel_factory import make_wheel
 from builder.audit import audit
 from builder.errors import MissingExtra
 from builder.profile import load
-from builder.sbom import Part, components, sbom
 from builder.wheel import WheelFile
-from builder.wheel_writer import Entry, rewrite
+from builder.wheel.sbom import Part, components, sbom
+from builder.wheel.writer import Entry, rewrite
 
 FFI = Part(
     role="static library",

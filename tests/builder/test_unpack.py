@@ -12,7 +12,7 @@ import pytest
 
 from builder.errors import HashFailure
 from builder.files import sha256_file
-from builder.unpack import BadSource, unpack, verify
+from builder.source.unpack import BadSource, unpack, verify
 
 
 def make_tar(path: Path, members: list[tarfile.TarInfo]) -> Path:

@@ -11,7 +11,7 @@ from wheel_factory import NATIVE, make_wheel
 from builder.audit import audit
 from builder.profile import load
 from builder.wheel import WheelFile
-from builder.wheel_writer import renamed, rewrite
+from builder.wheel.writer import renamed, rewrite
 
 
 def test_rewriting_is_deterministic_and_keeps_modes(tmp_path: Path) -> None:

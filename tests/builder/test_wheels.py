@@ -9,14 +9,13 @@ import pytest
 from engine_factory import OT2, FakeTools, FakeUv, make_engine, pinned, served
 from wheel_factory import make_wheel
 
-from builder import orders
 from builder.engine import Engine
 from builder.errors import BuildFailure
 from builder.files import sha256_file
 from builder.lock import Locked
-from builder.orders import Order
 from builder.profile import load
-from builder.wheels import How, make_wheels
+from builder.wheels import How, make_wheels, orders
+from builder.wheels.orders import Order
 
 
 @pytest.fixture

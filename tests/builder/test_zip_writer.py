@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from builder.errors import BuildFailure, MissingExtra
-from builder.zip_writer import ZipWriter
+from builder.wheel.zip_writer import ZipWriter
 
 NOISE = random.Random(7).randbytes(5000)
 FILES = {"a/text.py": b"VALUE = 1\n" * 500, "a/empty.py": b"", "a/noise.so": NOISE, "a/nöte.txt": b"ok"}

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from builder.wheel_writer import Entry, write_wheel
+from builder.wheel.writer import Entry, write_wheel
 
 NATIVE = "demo-1.0-cp310-cp310-linux_armv7l.whl"
 PURE = "demo-1.0-py3-none-any.whl"

@@ -19,11 +19,11 @@ import pytest
 from tiny_project import CPLUSPLUS, PYPROJECT, C, make_sdist, request_for, tiny
 
 import builder
-from builder import docker_engine
 from builder.audit import audit
 from builder.build import BuildOptions, Source
 from builder.build.container import LABEL
-from builder.docker_engine import Closed
+from builder.docker import engine as docker_engine
+from builder.docker.engine import Closed
 from builder.errors import BuildFailure, ToolFailure
 from builder.files import sha256_file
 from builder.profile import load
@@ -117,7 +117,7 @@ def test_a_container_does_not_outlive_us_when_we_are_killed(shared_cache: Path) 
 
     image = ensure_image("", "3.11", docker_engine.connect(), lambda _event: None)
     code = (
-        "import sys\nfrom builder.docker_engine import Closed, connect\n"
+        "import sys\nfrom builder.docker.engine import Closed, connect\n"
         f"with connect().closed(Closed(image={image!r}, binds=(), labels={{}})) as room:\n"
         "    print(room._name, flush=True)\n    sys.stdin.read()"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.build.sources import has_extension_sources, read_backend, uses_rust
-from builder.unpack import BadSource
+from builder.source.unpack import BadSource
 
 
 def tree_of(directory: Path, **files: str) -> Path:

@@ -24,7 +24,7 @@ from builder.targets import Search
 from builder.toolchain.headers import prepare_headers
 from builder.toolchain.zig import find_zig, target
 from builder.wheel import WheelFile
-from builder.wheel_writer import rewrite
+from builder.wheel.writer import rewrite
 
 pytestmark = [pytest.mark.emulated, pytest.mark.slow]
 Rows = Callable[[Bundle], dict[str, Row]]

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from builder import image_archive
+from builder.docker import image_archive
 from ot2deploy.sim import image, tree
 from ot2deploy.sim.image import DATA, Recipe
 

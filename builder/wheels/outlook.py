@@ -13,10 +13,10 @@ from builder.build.durations import measured_seconds
 from builder.engine import Engine
 from builder.errors import BuildFailure, Failure, HashFailure, NetworkFailure, OfflineFailure
 from builder.events import Event, Report, silent
-from builder.nearest import nearest
-from builder.orders import Order, Resolved, resolve
 from builder.profile import Profile
 from builder.selection import FITS, Candidate, Wanted
+from builder.wheels.nearest import nearest
+from builder.wheels.orders import Order, Resolved, resolve
 
 PURE, INDEX, REPAIR, BUILD, NONE = "pure", "index wheel", "repairable", "to build", "not to be had"
 STATES = (PURE, INDEX, REPAIR, BUILD, NONE)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, replace
 
-from builder import recipe_file
 from builder.engine import Engine
 from builder.errors import ConfigFailure, NetworkFailure
 from builder.fetch import Fetcher
 from builder.files import sha256_bytes, sha256_file, write_bytes
-from builder.recipe import Recipe, load
-from builder.recipe_draft import locked
+from builder.recipe import file as recipe_file
+from builder.recipe.draft import locked
+from builder.recipe.recipe import Recipe, load
 from builder.source import Archive, DebianSource, GithubDevSource, GithubReleaseSDistSource, GitSource, IndexSdist
 from builder.toolchain import apt
 

@@ -24,7 +24,7 @@ from builder.store import Blob, Store
 from builder.wheel import WheelFile
 
 PACK_FORMAT = 1
-DRIVER = Path(__file__).with_name("pack_driver.py")
+DRIVER = Path(__file__).with_name("driver.py")
 INSTALL_TIMEOUT, COMPILE_TIMEOUT = 600.0, 300.0  # seconds; all wheels, one wheel
 DESCRIBE = "import sys, importlib.util as u; print('%d.%d' % sys.version_info[:2], u.MAGIC_NUMBER.hex())"
 # As the agent compiles a release, but in a fresh process per wheel: what it compiled before shows in a .pyc's bytes.

@@ -18,9 +18,9 @@ from builder.audit.runtimes import max_glibc
 from builder.errors import UsageFailure
 from builder.files import sha256_file
 from builder.profile import Profile
-from builder.sbom import components
 from builder.store import Store
-from builder.wheel import WheelFile
+from builder.wheel.file import WheelFile
+from builder.wheel.sbom import components
 
 SHA256 = re.compile(r"[0-9a-f]{8,64}")  # the beginning of one will do
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from builder.outlook import Outlook
+from builder.wheels.outlook import Outlook
 
 
 def text(packages: Sequence[Outlook], asked: str, facts: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from builder.engine import Engine
 from builder.environment import Environment, safe_name
 from builder.errors import BuildFailure
 from builder.lock import Locked, lock
-from builder.unpack import unpack
+from builder.source.unpack import unpack
 
 TEXT = '''\
 """How {name} is built for robots. The keywords: docs/recipes.md."""

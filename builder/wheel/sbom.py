@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builder.errors import MissingExtra
-from builder.wheel import WheelFile
-from builder.wheel_writer import Entry
+from builder.wheel.file import WheelFile
+from builder.wheel.writer import Entry
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component

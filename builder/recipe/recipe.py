@@ -10,12 +10,12 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, canonicalize_version
 
-from builder import recipe_file
 from builder.environment import Check
 from builder.errors import ConfigFailure
 from builder.files import digest_of, sha256_file
 from builder.package_build import Call, Refusal
 from builder.profile import Profile
+from builder.recipe import file as recipe_file
 from builder.source import Source
 
 DEFAULT = "default"  # the directory that holds for all versions without one of their own

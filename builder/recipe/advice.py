@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from packaging.utils import canonicalize_version
 
 from builder import profile
-from builder.recipe import Recipe
+from builder.recipe.recipe import Recipe
 from builder.source import GithubDevSource, GithubReleaseSDistSource, GitSource, IndexSdist, LocalSource
 from builder.toolchain.sysroot import LIBRARIES
 

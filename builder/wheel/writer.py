@@ -12,8 +12,8 @@ from pathlib import Path
 
 from builder.errors import AuditFailure
 from builder.files import replacing
-from builder.wheel import SIGNATURES, WheelFile
-from builder.zip_writer import ZipWriter
+from builder.wheel.file import SIGNATURES, WheelFile
+from builder.wheel.zip_writer import ZipWriter
 
 EXECUTABLE = 0o111
 

@@ -17,9 +17,9 @@ from builder.environment import Environment
 from builder.errors import BuildFailure, Failure
 from builder.events import Event, Report, silent
 from builder.files import disk_failures, replacing, sha256_file
-from builder.orders import Order, Resolved, resolve
 from builder.profile import Profile
 from builder.selection import Wanted
+from builder.wheels.orders import Order, Resolved, resolve
 
 
 @dataclass(frozen=True, kw_only=True)

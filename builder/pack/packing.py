@@ -8,7 +8,7 @@ from builder.engine import Engine
 from builder.environment import Environment
 from builder.errors import BuildFailure
 from builder.events import Event, Report
-from builder.pack import Packing, pack_all, pip_pin
+from builder.pack.pack import Packing, pack_all, pip_pin
 from builder.pipeline import make_bundle
 from builder.profile import Profile
 from builder.store import Blob
