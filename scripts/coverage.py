@@ -52,7 +52,7 @@ bundle would obtain it, nothing uploaded after {as_of} being considered. Every f
 - emulated: the wheel and what it needs installed in a fresh environment of an emulated ARM interpreter, and every
   extension module imported, the recipe's checks and `pip check` run there: how many of these checks passed. Only
   `{emulated}` has an interpreter to run here; the other profiles' wheels are made with the same flags.
-- seconds: of obtaining it in that run, downloads included, on two cores that had other work as well.
+- seconds: of its build, or of obtaining it with downloads, on two cores that had other work as well.
 
 {native} distributions with native code for at least one profile ({wheels} wheels), {pure} pure ones, {refused} refused.
 """
@@ -163,7 +163,8 @@ def obtain(entry: Entry, profile: Profile, engine: Engine, as_of: str, constrain
         acquired = acquire_project(entry.requirement, profile, engine, as_of=as_of, report=_tell)
     except Failure as failure:
         return Result(**facts, how="refused", why=reason(failure), seconds=round(monotonic() - started, 1))
-    seconds = monotonic() - started
+    made = (engine.store.record(acquired.blob.sha256) or {}).get("facts", {})
+    seconds = float(made.get("seconds", monotonic() - started))  # a wheel that was built before took no less
     audit = engine.tools.audit(acquired.blob.path, profile)
     wheel = WheelFile.open(acquired.blob.path)
     return Result(
