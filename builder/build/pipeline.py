@@ -38,12 +38,10 @@ from builder.wheel import WheelFile
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """How to build: `timeout` of each step (s), compiler processes at once, whether the work directory stays, and the
-    toolchain's name (`find_compiler`)."""
+    """How to build: `timeout` of each step (s), compiler processes at once, and the toolchain's name (`find_compiler`)."""
 
     timeout: float = 3600.0
     jobs: int = 1
-    keep_work: bool = False
     offline: bool = False
     toolchain: str = "zig"
 
@@ -64,7 +62,7 @@ def build_wheel(
     started, log = monotonic(), _log_path(request)
     report(Event(subject=_subject(request), stage="build", message=f"for {request.profile.name}", log=log))
     verify(request.source.path, request.source.sha256, subject=request.name)
-    with work_directory(keep=options.keep_work) as work, _naming(request, log):
+    with work_directory() as work, _naming(request, log):
         tree = unpack(request.source.path, work / "source", subdirectory=request.source.subdirectory)
         if recipe := request.recipe:
             patches.apply(tree, [recipe.directory / patch for patch in recipe.patches])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from builder.files import held, locked
@@ -13,8 +13,8 @@ from builder.places import cache_root
 
 
 @contextmanager
-def work_directory(*, keep: bool = False) -> Iterator[Path]:
-    """A new directory in the cache; with `keep`, it stays at the end, as kept-*."""
+def work_directory() -> Iterator[Path]:
+    """A new directory in the cache."""
     root = cache_root() / "work"
     with ExitStack() as holding:
         with locked(root / "sweep.lock"):  # nobody sweeps between making and holding
@@ -24,15 +24,12 @@ def work_directory(*, keep: bool = False) -> Iterator[Path]:
         try:
             yield work
         finally:
-            if keep:
-                work.rename(work.with_name(work.name.replace("build-", "kept-", 1)))
-            else:
-                shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _sweep(root: Path) -> None:
     """Removes the directories that no living build holds."""
     for left in root.glob("build-*"):
-        with held(left) as free:
+        with suppress(FileNotFoundError), held(left) as free:  # a build that ends now removes its own
             if free:
                 shutil.rmtree(left, ignore_errors=True)
