@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from builder.acquire.job import Job
@@ -24,8 +24,9 @@ def headers_for(job: Job, source: Source) -> tuple[WheelFile, ...]:
     """
     recipe = job.recipe
     if recipe and recipe.headers_of:
-        limits = {canonicalize_name(one.name): str(one) for one in map(Requirement, recipe.constraints)}
-        wanted = [limits.get(canonicalize_name(name), name) for name in recipe.headers_of]
+        limits = _requirements(recipe.constraints, job.profile)
+        named = _requirements(recipe.headers_of, job.profile)
+        wanted = [_joined([one, *_of(limits, one.name)]) for one in named]
     else:
         requires = _compiled_with(job, source)
         wanted = [requirement for requirement in [numpy_in(requires, job.profile)] if requirement]
@@ -42,6 +43,24 @@ def _compiled_with(job: Job, source: Source) -> tuple[str, ...]:
 
 def numpy_in(requires: Iterable[str], profile: Profile) -> str | None:
     """All that build requirements ask of numpy for a profile, as one requirement; None where they do not name it."""
-    found = [one for one in map(Requirement, requires) if canonicalize_name(one.name) == "numpy"]
-    holds = [one for one in found if one.marker is None or one.marker.evaluate({**profile.markers, "extra": ""})]
-    return f"numpy{','.join(sorted(str(one.specifier) for one in holds if one.specifier))}" if holds else None
+    found = _of(_requirements(requires, profile), "numpy")
+    return _joined(found) if found else None
+
+
+def _requirements(texts: Iterable[str], profile: Profile) -> list[Requirement]:
+    """Those that hold for the profile and are in order: old sources ask for setuptools>=40.*, as uv knows to read."""
+    found = []
+    for text in texts:
+        with contextlib.suppress(InvalidRequirement):
+            found.append(Requirement(text))
+    return [one for one in found if one.marker is None or one.marker.evaluate({**profile.markers, "extra": ""})]
+
+
+def _of(requirements: Iterable[Requirement], name: str) -> list[Requirement]:
+    return [one for one in requirements if canonicalize_name(one.name) == canonicalize_name(name)]
+
+
+def _joined(requirements: Sequence[Requirement]) -> str:
+    """All that is asked of one project, as one requirement."""
+    limits = sorted({str(one.specifier) for one in requirements if one.specifier})
+    return f"{canonicalize_name(requirements[0].name)}{','.join(limits)}"

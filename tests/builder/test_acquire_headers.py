@@ -33,6 +33,7 @@ PYPROJECT = '[build-system]\nrequires = ["setuptools", "numpy>=2.0"]\n'
         (["numpy==1.21.6; python_version < '3.11'", "numpy==1.23.2; python_version >= '3.11'"], "numpy==1.21.6"),
         (["numpy; python_version >= '3.12'"], None),
         (["oldest-supported-numpy"], None),
+        (["setuptools>=40.*", "numpy>=1.21"], "numpy>=1.21"),
     ],
 )
 def test_what_build_requirements_ask_of_numpy(requires: list[str], asked: str | None) -> None:
@@ -83,12 +84,14 @@ def test_who_compiles_nothing_needs_none(tmp_path: Path) -> None:
     assert (headers_for(job, source(path)), asked) == ((), [])
 
 
-def test_a_recipe_says_whose_and_which(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("named", "asked_for"),
+    [("NumPy", "numpy==1.26.4"), ("numpy>=1.21", "numpy==1.26.4,>=1.21"), ("numpy==1.26.4", "numpy==1.26.4")],
+)
+def test_a_recipe_says_whose_and_which(tmp_path: Path, named: str, asked_for: str) -> None:
     path = sdist(tmp_path, {"pyproject.toml": PYPROJECT, "setup.py": "", "demo.c": ""})
     limits = ("Cython<3", "numpy==1.26.4")
-    recipe = Recipe(
-        name="demo", version=None, directory=tmp_path, digest="0", headers_of=("NumPy",), constraints=limits
-    )
+    recipe = Recipe(name="demo", version=None, directory=tmp_path, digest="0", headers_of=(named,), constraints=limits)
     job, asked = job_for(tmp_path, path, recipe)
     assert len(headers_for(job, source(path))) == 1
-    assert asked == ["numpy==1.26.4"]
+    assert asked == [asked_for]
