@@ -38,7 +38,7 @@ from builder.wheel import WheelFile
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """How to build: `timeout` of each step (s), compiler processes at once, and the toolchain's name (`find_compiler`)."""
+    """How to build: `timeout` of each step (s), `jobs` compilers at once, and a toolchain's name (`find_compiler`)."""
 
     timeout: float = 3600.0
     jobs: int = 1

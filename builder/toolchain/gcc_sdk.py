@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import platform
 import re
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 
 from builder.errors import UsageFailure
@@ -35,7 +37,7 @@ def sdk_directory(place: str, *, installed: bool = True, offline: bool = False) 
 
     Without `installed`, Debian's is one in a directory of its own, also where it is installed.
 
-    Raises UsageFailure for a name that means none, NetworkFailure, HashFailure, NoApt.
+    Raises UsageFailure for a name that means none and what is no SDK, NetworkFailure, HashFailure, NoApt.
     """
     if place == "debian":
         return (_installed() if installed else None) or _debian(offline)
@@ -70,8 +72,15 @@ def _downloaded(place: str, offline: bool) -> Path:
 def _unpack(archive: Path, directory: Path) -> None:
     """Unpacks an SDK at its final place and lets it write that place into its files, as Buildroot's must."""
     directory.mkdir(parents=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(directory, filter=_without_strange_links)
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(directory, filter=_without_strange_links)
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise UsageFailure(
+            f"the SDK cannot be unpacked: {error}",
+            why="It has the right bytes; it is no tar archive, or one that would write outside its directory.",
+            next="Name the archive of the SDK itself, as Buildroot's `make sdk` writes it.",
+        ) from error
     for script in (*directory.glob("relocate-sdk.sh"), *directory.glob("*/relocate-sdk.sh")):
         run(["sh", script], cwd=script.parent, env=environment(), timeout=600)
 

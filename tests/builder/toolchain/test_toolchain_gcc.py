@@ -156,6 +156,17 @@ def test_a_changed_archive_is_not_unpacked(tmp_path: Path) -> None:
         find_compiler(f"gcc:{archive.as_uri()}#sha256={'0' * 64}")
 
 
+@pytest.mark.parametrize("member", ["../outside", None])
+def test_an_archive_that_leaves_its_directory_or_is_none_is_refused(tmp_path: Path, member: str | None) -> None:
+    archive = tmp_path / "sdk.tar.gz"
+    archive.write_bytes(b"no archive")
+    if member:
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.addfile(tarfile.TarInfo(member), io.BytesIO())
+    with pytest.raises(UsageFailure, match="cannot be unpacked"):
+        find_compiler(f"gcc:{archive.as_uri()}#sha256={sha256_file(archive)}")
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
