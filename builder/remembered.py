@@ -30,7 +30,7 @@ def key(environment: Environment, profile: Profile, engine: Engine, locked: Lock
             "profile": [profile.as_dict(), profile.markers],
             "recipes": [contents(directory) for directory in engine.search.packages],
             "repair": engine.repair,
-            "toolchain": engine.toolchain,
+            "toolchain": [engine.toolchain, zig_version()],
             "code": code(),
         }
     )
@@ -51,13 +51,23 @@ def keep(key: str, made: Bundle, store: Store) -> None:
     store.keep_answer(KIND, key, dict(made.manifest))
 
 
-def contents(directory: Path, pattern: str = "*") -> list[list[str]]:
+def zig_version() -> str | None:
+    """The version of the zig that builds would use, without starting it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ziglang")
+    except PackageNotFoundError:
+        return None
+
+
+def contents(directory: Path) -> list[list[str]]:
     """Names and sha256 of a directory's files, sorted."""
-    files = sorted(path for path in directory.rglob(pattern) if path.is_file() and path.parent.name != "__pycache__")
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     return [[path.relative_to(directory).as_posix(), sha256_file(path)] for path in files]
 
 
 @functools.cache
 def code() -> str:
-    """Digest of this package's sources: another ot2deploy may choose, repair or judge differently."""
-    return digest_of(contents(Path(builder.__file__).parent, "*.py"))
+    """Digest of this package's files: another ot2deploy may choose, build, repair or judge differently."""
+    return digest_of(contents(Path(builder.__file__).parent))

@@ -20,10 +20,11 @@ class Toolbox:
 
     @property
     def versions(self) -> str:
-        """The audit's version: a stored choice of another one is made anew."""
+        """The audit's version and our own part in builds: a stored choice of others is made anew."""
         from builder.audit import AUDIT_VERSION
+        from builder.build.key import own
 
-        return f"audit-{AUDIT_VERSION}"
+        return f"audit-{AUDIT_VERSION}, build-{own()[:12]}"
 
     def audit(self, path: Path, profile: Profile, *, expect_native: bool = False) -> Audit:
         """Judges a wheel for a profile."""

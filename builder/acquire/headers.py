@@ -1,23 +1,45 @@
-"""The profile's wheels of projects whose C headers a build compiles against: those its recipe names, else numpy's."""
+"""What a build compiles against, by its source: C headers in wheels of other projects, and whether it is in Rust."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from builder.acquire.job import Job
 from builder.build import Source
-from builder.build.sources import has_extension_sources, read_backend
+from builder.build.sources import has_extension_sources, read_backend, uses_rust
 from builder.profile import Profile
 from builder.source.unpack import BadSource, unpack
 from builder.wheel import WheelFile
 
 
-def headers_for(job: Job, source: Source) -> tuple[WheelFile, ...]:
-    """Wheels for the job's profile, each acquired as any other. Raises BuildFailure where one cannot be had.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a source that compiles asks for to be built: its requirements, and `rust` when it calls cargo."""
+
+    requires: tuple[str, ...] = ()
+    rust: bool = False
+
+
+def asked_by(job: Job, source: Source) -> Asked:
+    """What the source says of its own build. Of one that compiles nothing or is in no order, nothing."""
+    with job.engine.store.scratch() as work, contextlib.suppress(BadSource):
+        tree = unpack(source.path, work, subdirectory=source.subdirectory)
+        if has_extension_sources(tree):
+            backend = read_backend(tree)
+            return Asked(requires=backend.requires, rust=uses_rust(tree, backend))
+    return Asked()
+
+
+def headers_for(job: Job, requires: Iterable[str]) -> tuple[WheelFile, ...]:
+    """The profile's wheels of projects whose C headers a build compiles against: those its recipe names, else numpy's
+    where its source `requires` it.
+
+    They are acquired as any other. Raises BuildFailure where one cannot be had.
 
     A recipe's constraints say which versions. Without a recipe's word, who compiles and asks for numpy to build with
     is taken to use its headers: they differ between machines, and the host's would be taken without a word.
@@ -28,17 +50,8 @@ def headers_for(job: Job, source: Source) -> tuple[WheelFile, ...]:
         named = _requirements(recipe.headers_of, job.profile)
         wanted = [_joined([one, *_of(limits, one.name)]) for one in named]
     else:
-        requires = _compiled_with(job, source)
         wanted = [requirement for requirement in [numpy_in(requires, job.profile)] if requirement]
     return tuple(WheelFile.open(job.other(name, job.build_as_of).path) for name in wanted)
-
-
-def _compiled_with(job: Job, source: Source) -> tuple[str, ...]:
-    """The build requirements of a source that compiles. Of a source that is in no order the build will tell."""
-    with job.engine.store.scratch() as work, contextlib.suppress(BadSource):
-        tree = unpack(source.path, work, subdirectory=source.subdirectory)
-        return read_backend(tree).requires if has_extension_sources(tree) else ()
-    return ()
 
 
 def numpy_in(requires: Iterable[str], profile: Profile) -> str | None:

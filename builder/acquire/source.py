@@ -32,14 +32,13 @@ from builder.toolchain import apt
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """A source before it is got. `identity` says which bytes it has, so that a wheel made of them is known again;
-    `path` is the project's directory in it, `why` the reason for it if it is not the one that the recipe names.
+    """A source before it is got. `path` is the project's directory in it, `why` the reason for it if it is not the one
+    that the recipe names.
     """
 
     kind: str
     filename: str
     url: str
-    identity: str
     fetch: Callable[[], Blob]
     path: str | None = None
     why: str = ""
@@ -60,22 +59,22 @@ def choose(job: Job) -> Chosen | None:
     own = job.recipe.source if job.recipe and not job.wanted.local else None
     match own:
         case GithubDevSource() | GithubReleaseSDistSource() | Archive() if own.sha256:
-            chosen = partial(Chosen, filename=own.filename, url=public(own.urls[0]), identity=own.sha256)
+            chosen = partial(Chosen, filename=own.filename, url=public(own.urls[0]))
             return chosen(kind=own.kind, path=own.path, fetch=partial(_archive, job, own, own.sha256))
         case DebianSource() if own.sha256:
-            chosen = partial(Chosen, filename=f"{own.package}_{own.version}", identity=own.sha256, url=own.url)
+            chosen = partial(Chosen, filename=f"{own.package}_{own.version}", url=own.url)
             return chosen(kind=own.kind, path=own.path, fetch=partial(_debian, job, own, own.sha256))
         case GitSource():
             key, filename = digest_of([own.url, own.commit]), f"{own.commit}.tar"
             fetch = partial(_made, job, filename, key, own.pinned_url, partial(git.export, own.url, own.commit))
-            chosen = partial(Chosen, filename=filename, url=own.pinned_url, identity=key)
+            chosen = partial(Chosen, filename=filename, url=own.pinned_url)
             return chosen(kind=own.kind, path=own.path, fetch=fetch)
         case LocalSource():
             assert job.recipe is not None
             directory, filename = job.recipe.directory / own.path, f"{job.wanted.name}.tar"
             key = digest_of(local.contents(directory))
             fetch = partial(_made, job, filename, key, "", partial(local.pack, directory))
-            return Chosen(kind=own.kind, filename=filename, url="", identity=key, fetch=fetch)
+            return Chosen(kind=own.kind, filename=filename, url="", fetch=fetch)
     return _sdist(job, own)
 
 
@@ -101,7 +100,6 @@ def _sdist(job: Job, own: Named | None) -> Chosen | None:
         kind=IndexSdist.kind,
         filename=sdist.filename,
         url=public(sdist.url),
-        identity=sdist.sha256,
         fetch=partial(job.get, sdist),
         why=why,
     )

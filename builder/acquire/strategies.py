@@ -18,8 +18,13 @@ Strategy = Callable[[Job], Blob | None]
 
 
 def chosen_before(job: Job) -> Blob | None:
-    """What was chosen for the same question before, if it is still in the store."""
+    """What was chosen for the same question before, if it is still in the store and, built, of the same compiler.
+
+    What was built stays as it is on later days, and whatever became of what else it was built with: see `build_key`.
+    """
     known = job.engine.store.answer("choice", job.key)
+    if known and known["compiler"] and known["compiler"] != _compiler(job):
+        return None
     blob = job.engine.store.blob(known["sha256"]) if known else None
     if blob:
         job.tried += [PassedOver(what=what, reason=reason) for what, reason in known["passed_over"]]
@@ -68,18 +73,17 @@ def built(job: Job) -> Blob | None:
     chosen, engine = choose(job), job.engine
     if chosen is None:
         return None
-    key = _build_key(job, chosen.identity)
-    known = engine.store.answer("build", key)
-    made_before = engine.store.blob(known) if known else None  # for other offers or options, and the same wheel
-    if made_before and accepted(job, made_before, expect_native=job.wanted.native):
-        return made_before  # what an earlier audit let pass and today's does not is made anew
     if job.recipe and job.build_as_of not in (job.as_of, job.recipe.as_of):
         opened = ", ".join(job.recipe.open_dependencies)
         job.tell(f"its recipe leaves {opened} open: as of {job.build_as_of}, the day of the release", level="info")
     options = BuildOptions(offline=engine.offline, timeout=engine.timeout, jobs=job.cores, toolchain=engine.toolchain)
     with engine.store.scratch() as work:
         try:
-            request = _request(job, chosen.get())
+            request, key = _asked(job, chosen.get())
+            known = engine.store.answer("build", key)
+            made_before = engine.store.blob(known) if known else None  # for other offers or options
+            if made_before and accepted(job, made_before, expect_native=job.wanted.native):
+                return made_before  # what an earlier audit let pass and today's does not is made anew
             made = engine.tools.build(request, work, uv=engine.uv(), options=options, report=job.report)
         except (DiskFailure, NetworkFailure):  # of this host: no other way to a wheel is better
             raise
@@ -94,11 +98,14 @@ def built(job: Job) -> Blob | None:
     return blob if accepted(job, blob, expect_native=job.wanted.native) else None
 
 
-def _request(job: Job, source: Source) -> BuildRequest:
-    from builder.acquire.headers import headers_for
+def _asked(job: Job, source: Source) -> tuple[BuildRequest, str]:
+    """The build of a source, and its key."""
+    from builder.acquire.headers import asked_by, headers_for
     from builder.build import BuildRequest
+    from builder.build.key import build_key
 
-    return BuildRequest(
+    asked, engine = asked_by(job, source), job.engine
+    request = BuildRequest(
         name=job.wanted.name,
         version=job.wanted.version,
         source=source,
@@ -106,18 +113,16 @@ def _request(job: Job, source: Source) -> BuildRequest:
         recipe=job.recipe,
         as_of=job.build_as_of,
         expects_native=job.wanted.native or None,
-        headers_of=headers_for(job, source),
+        headers_of=headers_for(job, asked.requires),
     )
+    return request, build_key(request, engine.toolchain, rust=asked.rust, offline=engine.offline)
 
 
-def _build_key(job: Job, source: str) -> str:
-    """Digest of what is built, and with which compiler; not of its date: a later one does not make another wheel of
-    the same source wanted."""
+def _compiler(job: Job) -> str:
+    """Digest of the compiler that a build would have now."""
     from builder.toolchain.compiler import identity_of
 
-    recipe = job.recipe.digest if job.recipe else None
-    compiler = identity_of(job.engine.toolchain, offline=job.engine.offline)
-    return digest_of([job.wanted.name, job.wanted.version, source, recipe, job.profile.key, compiler])
+    return digest_of(identity_of(job.engine.toolchain, offline=job.engine.offline))
 
 
 def run(job: Job, strategies: tuple[Strategy, ...]) -> Acquired | None:
@@ -126,10 +131,11 @@ def run(job: Job, strategies: tuple[Strategy, ...]) -> Acquired | None:
         tried = list(job.tried)
         job.tried.clear()
         if blob := chosen_before(job):
-            return _acquired(job, blob, reused=True)
+            return _acquired(job, blob)
         job.tried[:] = tried
         for strategy in strategies:
             if blob := strategy(job):
+                _keep_choice(job, blob, compiler=_compiler(job) if strategy is built else None)
                 return _acquired(job, blob, reused=False)
     return None
 
@@ -142,12 +148,14 @@ def accepted(job: Job, blob: Blob, *, expect_native: bool = False) -> bool:
     return audit.ok
 
 
-def _acquired(job: Job, blob: Blob, *, reused: bool) -> Acquired:
-    store = job.engine.store
-    if not reused:
-        passed = [[passed.what, passed.reason] for passed in job.tried]
-        store.keep_answer("choice", job.key, {"sha256": blob.sha256, "passed_over": passed})
-    how = str((store.record(blob.sha256) or {}).get("how", "public"))
+def _keep_choice(job: Job, blob: Blob, *, compiler: str | None) -> None:
+    passed = [[passed.what, passed.reason] for passed in job.tried]
+    answer = {"sha256": blob.sha256, "passed_over": passed, "compiler": compiler}
+    job.engine.store.keep_answer("choice", job.key, answer)
+
+
+def _acquired(job: Job, blob: Blob, *, reused: bool = True) -> Acquired:
+    how = str((job.engine.store.record(blob.sha256) or {}).get("how", "public"))
     if how == "repaired" and not reused:  # builds tell of themselves, and what was only fetched is counted
         job.tell(f"{blob.filename}, repaired", level="info")
     return Acquired(wanted=job.wanted, blob=blob, how=how, reused=reused, passed_over=tuple(job.tried))

@@ -10,12 +10,14 @@ from engine_factory import OT2, FakeTools, Told, make_engine, pinned, served
 from wheel_factory import make_wheel
 
 from builder.acquire import acquire, acquire_all, gather
+from builder.build import key
 from builder.environment import Index
 from builder.errors import BuildFailure, OfflineFailure
 from builder.lock import Locked, LockedFile
 from builder.recipe import Recipe
 from builder.selection import Wanted, choose
 from builder.source import Archive
+from builder.toolchain import compiler
 
 FIT = "demo-1.0-cp310-cp310-manylinux_2_17_armv7l.whl"
 PURE = "demo-1.0-py3-none-any.whl"
@@ -104,6 +106,26 @@ def test_a_build_is_not_done_again_for_another_offer_or_option(tmp_path: Path, p
     for engine in (make_engine(tmp_path, tools=tools, repair=False), make_engine(tmp_path, tools=tools)):
         assert acquire(wanted(source=source), OT2, engine).blob == first.blob
     assert [kind for kind, _ in tools.calls].count("build") == 1
+
+
+def test_what_another_compiler_built_is_built_again(
+    tmp_path: Path, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools, source = FakeTools(), sdist(public)
+    for version in ("1", "1", "2"):
+        monkeypatch.setattr(compiler, "identity_of", lambda _name, *, offline, version=version: {"zig": version})
+        monkeypatch.setattr(key, "identity_of", compiler.identity_of)
+        acquire(wanted(source=source), OT2, make_engine(tmp_path, tools=tools))
+    assert [kind for kind, _ in tools.calls].count("build") == 2
+
+
+def test_an_indexs_wheel_that_was_chosen_needs_no_compiler(
+    tmp_path: Path, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = wanted(wheel(public, FIT))
+    acquire(offered, OT2, make_engine(tmp_path), as_of="2025-04-20")
+    monkeypatch.setattr(compiler, "identity_of", lambda _name, *, offline: pytest.fail("it was not built"))
+    assert acquire(offered, OT2, make_engine(tmp_path), as_of="2025-04-21").reused
 
 
 @pytest.mark.parametrize("pinned_by_recipe", [True, False])

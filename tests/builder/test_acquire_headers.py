@@ -10,7 +10,7 @@ import pytest
 from engine_factory import OT2, FakeTools, make_engine, served
 from wheel_factory import make_wheel
 
-from builder.acquire.headers import headers_for, numpy_in
+from builder.acquire.headers import asked_by, headers_for, numpy_in
 from builder.acquire.job import Job
 from builder.acquire.one import new_job
 from builder.build import Source
@@ -74,14 +74,14 @@ def source(path: Path) -> Source:
 def test_who_compiles_with_numpy_gets_the_robots_headers(tmp_path: Path) -> None:
     path = sdist(tmp_path, {"pyproject.toml": PYPROJECT, "setup.py": "", "demo.c": ""})
     job, asked = job_for(tmp_path, path)
-    assert [wheel.version for wheel in headers_for(job, source(path))] == ["2.2.6"]
+    assert [wheel.version for wheel in headers_for(job, asked_by(job, source(path)).requires)] == ["2.2.6"]
     assert asked == ["numpy>=2.0"]
 
 
 def test_who_compiles_nothing_needs_none(tmp_path: Path) -> None:
     path = sdist(tmp_path, {"pyproject.toml": PYPROJECT, "setup.py": "", "demo.py": ""})
     job, asked = job_for(tmp_path, path)
-    assert (headers_for(job, source(path)), asked) == ((), [])
+    assert (headers_for(job, asked_by(job, source(path)).requires), asked) == ((), [])
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_a_recipe_says_whose_and_which(tmp_path: Path, named: str, asked_for: st
     limits = ("Cython<3", "numpy==1.26.4")
     recipe = Recipe(name="demo", version=None, directory=tmp_path, digest="0", headers_of=(named,), constraints=limits)
     job, asked = job_for(tmp_path, path, recipe)
-    assert len(headers_for(job, source(path))) == 1
+    assert len(headers_for(job, asked_by(job, source(path)).requires)) == 1
     assert asked == [asked_for]
