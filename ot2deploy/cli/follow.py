@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +23,13 @@ class _Log:
 
 
 class Follower:
-    """A Report that passes events on, and every line of the logs that they name to the sinks (subject, line).
+    """A Report that passes events on, and every line of the logs that they name to the sink (subject, line).
 
-    Whatever was written before the block is left has reached the sinks then.
+    Whatever was written before the block is left has reached the sink then.
     """
 
-    def __init__(self, report: Report, sinks: Sequence[Sink]) -> None:
-        self._report, self._sinks = report, sinks
+    def __init__(self, report: Report, sink: Sink) -> None:
+        self._report, self._sink = report, sink
         self._logs: dict[Path, _Log] = {}
         self._guard = threading.Lock()
         self._ended = threading.Event()
@@ -61,8 +61,7 @@ class Follower:
             logs = list(self._logs.values())
         for log in logs:
             for line in _new_lines(log, last=last):
-                for sink in self._sinks:
-                    sink(log.subject, line)
+                self._sink(log.subject, line)
 
 
 def _new_lines(log: _Log, *, last: bool) -> list[str]:

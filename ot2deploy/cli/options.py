@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from builder.events import Report, silent
+from builder.events import Event, Report, silent
 from ot2deploy.cli.progress import PlainProgress
 
 if TYPE_CHECKING:
@@ -88,10 +88,13 @@ profiles = click.option(
     help="The ABI: ot2-py310, ot2-py312, debian-12-armhf or host. May be given again.",
 )  # fmt: skip
 
-some_profiles = click.option(
-    "--profile", "profiles", multiple=True, metavar="NAME",
-    help="The ABI: ot2-py310, ot2-py312, debian-12-armhf. May be given again; a bundle file has its own.",
-)  # fmt: skip
+
+def robot_profiles(note: str) -> Callable[[F], F]:
+    """--profile, where only an ABI of robots can be meant; `note` ends its help."""
+    return click.option(
+        "--profile", "profiles", multiple=True, metavar="NAME",
+        help=f"The ABI: ot2-py310, ot2-py312 or debian-12-armhf. May be given again; {note}.",
+    )  # fmt: skip
 
 
 def environment_name(_ctx: click.Context, _: click.Parameter, value: str) -> str:
@@ -148,7 +151,19 @@ def visiting(**where: Any) -> Iterator[Fleet]:
 
 @contextlib.contextmanager
 def reporting() -> Iterator[Report]:
-    """Progress as the current call wants it."""
+    """Progress as the current call wants it; with --verbose, what the tools of builds print is part of it."""
+    with _progress() as report:
+        if not click.get_current_context().ensure_object(Settings).verbose:
+            yield report
+            return
+        from ot2deploy.cli.follow import Follower
+
+        with Follower(report, lambda subject, line: report(Event(subject=subject, stage=line, level="info"))) as both:
+            yield both
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Report]:
     if wants_json() or sys.stderr is None or not sys.stderr.isatty():
         # The renderer is needed only at the end then, and is imported while robots and indexes are waited for.
         threading.Thread(target=import_module, args=("ot2deploy.cli.render",), daemon=True).start()

@@ -22,7 +22,7 @@ TAIL = 12  # lines of a failed check's output that a person sees
 
 @click.command("qualify")
 @click.argument("target", metavar="BUNDLE|TARGET")
-@options.some_profiles
+@options.robot_profiles("a bundle file has its own")
 @click.option(
     "--interpreter",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

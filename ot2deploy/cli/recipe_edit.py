@@ -51,10 +51,10 @@ class Pins:
 
 @click.command("new")
 @click.argument("requirement", metavar="NAME[==VERSION]")
-@options.offline
 @options.project
+@options.offline
 @options.output
-def new(requirement: str, offline: bool, project: Project) -> Shown:
+def new(requirement: str, project: Project, offline: bool) -> Shown:
     """Write a first recipe for a project, or for one version of it.
 
     The index's source distribution is looked at, and its back end and languages are written in; with --offline it is
@@ -84,10 +84,10 @@ def new(requirement: str, offline: bool, project: Project) -> Shown:
 
 @click.command("pin")
 @click.argument("names", nargs=-1, metavar="[NAME...]")
-@options.offline
 @options.project
+@options.offline
 @options.output
-def pin(names: tuple[str, ...], offline: bool, project: Project) -> Shown:
+def pin(names: tuple[str, ...], project: Project, offline: bool) -> Shown:
     """Fetch sources that have no sha256 and write it into their recipes.
 
     NAME is a project, or NAME==VERSION; without it, all recipes of the project's own.

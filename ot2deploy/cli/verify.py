@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from builder.errors import UsageFailure
 from ot2deploy.cli import options, qualify, units
@@ -14,13 +15,15 @@ from ot2deploy.cli.result import Shown, lines, table
 if TYPE_CHECKING:
     from ot2deploy.run_result import RunResult
 
+ROBOTS = ("robots_file", "limit", "trust", "jobs")
+
 
 @click.command("verify")
 @options.environment_argument
 @options.fleet
 @click.option("--deep", is_flag=True, help="Run the deep checks, too; they can take minutes.")
-@click.option("--emulate", is_flag=True, help="Not on robots: qualify it here, as `wheel qualify` does.")
-@options.some_profiles
+@click.option("--emulate", is_flag=True, help="Not on robots: make it and run it here, as `wheel qualify` does.")
+@options.robot_profiles("only with --emulate")
 @options.output
 def command(environment: str, deep: bool, emulate: bool, profiles: tuple[str, ...], **where: Any) -> Shown:
     """Run an environment's checks on robots, now.
@@ -28,6 +31,7 @@ def command(environment: str, deep: bool, emulate: bool, profiles: tuple[str, ..
     The checks came with the release; nothing is needed from this machine.
     """
     if emulate:
+        _without_robots()
         return qualify.emulated(where["project"], environment, profiles, {"deep": deep})
     if profiles:
         raise UsageFailure("--profile is for --emulate", next="Name robots by --limit.")
@@ -35,6 +39,22 @@ def command(environment: str, deep: bool, emulate: bool, profiles: tuple[str, ..
 
     with options.visiting(**where) as fleet:
         return _view(verify(VerifyRequest(fleet=fleet, environment=environment, deep=deep)))
+
+
+def _without_robots() -> None:
+    """Raises UsageFailure where robots are selected, too: nothing would be run on them."""
+    context = click.get_current_context()
+    idle = [
+        param.opts[-1]
+        for param in context.command.params
+        if param.name in ROBOTS and context.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+    ]
+    if idle:
+        raise UsageFailure(
+            f"--emulate and {', '.join(idle)} exclude each other",
+            why="What is emulated runs on this computer, on no robot.",
+            next="Leave one of them out, or give limits to: ot2deploy wheel qualify",
+        )
 
 
 def _view(result: RunResult) -> Shown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.errors import UsageFailure
-from builder.events import Event
 from ot2deploy.cli import options, qualify, units, wheel_order
-from ot2deploy.cli.follow import Follower, Sink
+from ot2deploy.cli.follow import Follower
 from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Answer, Part, Shown, lines, table
 
@@ -91,16 +89,12 @@ class Result:
     show_default=True, help="Wheels, an index of them, or both. Only wheels can be made yet.",
 )  # fmt: skip
 @options.toolchain
+@options.project
 @options.no_repair
 @options.offline
-@options.project
 @options.output
 def command(
-    requirements: tuple[str, ...],
-    file: Path | None,
-    target: str | None,
     profiles: tuple[str, ...],
-    as_of: datetime.datetime | None,
     upgrade: bool,
     with_dependencies: bool,
     from_source: bool,
@@ -113,9 +107,10 @@ def command(
     log: Path | None,
     build_type: str,
     toolchain: str,
+    project: Project,
     no_repair: bool,
     offline: bool,
-    project: Project,
+    **named: Any,
 ) -> Shown:
     """Make wheels for robots: of an index, repaired or built, each audited.
 
@@ -128,9 +123,7 @@ def command(
     wanted = wheel_order.load_profiles(profiles)
     limits = {"jobs": jobs, "timeout": timeout}
     engine = open_for(project, offline=offline, repair=not no_repair, upgrade=upgrade, toolchain=toolchain, **limits)
-    order = wheel_order.read(
-        requirements, file, target, search=engine.search, as_of=as_of, closure=with_dependencies, newest=False
-    )
+    order = wheel_order.read(**named, search=engine.search, closure=with_dependencies, newest=False)
     order = replace(order, from_source=from_source)
     if explain:
         from builder.wheels.outlook import look
@@ -141,7 +134,7 @@ def command(
 
     out = project.root / dist
     how = How(out=out, fail_fast=not keep_going, bundles=test)
-    with options.reporting() as report, _following(report, log) as followed:
+    with options.reporting() as report, _logging(report, log) as followed:
         wheels = make_wheels(order, wanted, engine, how, followed)
         return _shown(Result(wheels=wheels, out=out, proofs=tuple(_proofs(wheels, engine, followed))))
 
@@ -174,19 +167,18 @@ def _emulable(profiles: tuple[str, ...]) -> None:
 
 
 @contextlib.contextmanager
-def _following(report: Report, log: Path | None) -> Iterator[Report]:
-    """Progress, with what tools print on it when -v was given, and in the file `log`."""
-    settings = click.get_current_context().ensure_object(options.Settings)
-    if log == Path("-") and settings.json:
+def _logging(report: Report, log: Path | None) -> Iterator[Report]:
+    """Progress, with what tools print in the file `log`, if there is one."""
+    if log is None:
+        yield report
+        return
+    if log == Path("-") and options.wants_json():
         raise UsageFailure("--json and --output - both want standard output", next="Write the log to a file: -o FILE")
-    with contextlib.ExitStack() as stack:
-        sinks: list[Sink] = []
-        if settings.verbose:
-            sinks.append(lambda subject, line: report(Event(subject=subject, stage=line, level="info")))
-        if log:
-            file = sys.stdout if log == Path("-") else stack.enter_context(_opened(log))
-            sinks.append(lambda subject, line: print(f"{subject}: {line}", file=file, flush=True))
-        yield stack.enter_context(Follower(report, sinks)) if sinks else report
+    with (
+        contextlib.nullcontext(sys.stdout) if log == Path("-") else _opened(log) as file,
+        Follower(report, lambda subject, line: print(f"{subject}: {line}", file=file, flush=True)) as followed,
+    ):
+        yield followed
 
 
 def _opened(path: Path) -> Any:

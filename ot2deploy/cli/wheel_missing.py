@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import platform
 import shlex
 from collections import Counter
@@ -50,22 +49,19 @@ class Outlooks:
     "--request", "request", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE",
     help="Write the text of an issue that asks for what cannot be had; - is standard output.",
 )  # fmt: skip
+@options.project
 @options.no_repair
 @options.offline
-@options.project
 @options.output
 def command(
-    requirements: tuple[str, ...],
-    file: Path | None,
-    target: str | None,
     profiles: tuple[str, ...],
-    as_of: datetime.datetime | None,
     upgrade: bool,
     everything: bool,
     request: Path | None,
+    project: Project,
     no_repair: bool,
     offline: bool,
-    project: Project,
+    **named: Any,
 ) -> Shown:
     """Say which packages no index has a wheel of, how each can be had, and who wants it.
 
@@ -76,7 +72,7 @@ def command(
 
     wanted = wheel_order.load_profiles(profiles)
     engine = open_for(project, offline=offline, repair=not no_repair, upgrade=upgrade)
-    order = wheel_order.read(requirements, file, target, search=engine.search, as_of=as_of, closure=True, newest=True)
+    order = wheel_order.read(**named, search=engine.search, closure=True, newest=True)
     with options.reporting() as report:
         found = look(order, wanted, engine, report)
     parts: list[Part] = [lines(_head(found, profile.name), style="title") for profile in wanted]

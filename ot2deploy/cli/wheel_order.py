@@ -37,17 +37,17 @@ _upgrade = click.option("--upgrade", is_flag=True, help="Resolve anew, as of tod
 
 
 def packages(command: F) -> F:
-    """Which packages, for which profiles, as of when; the command passes `requirements`, `file`, `target` to `read`."""
+    """Which packages, for which profiles, as of when; the command passes all but `profiles` and `upgrade` to `read`."""
     return _requirements(_file(_env(_profiles(_as_of(_upgrade(command))))))
 
 
 def read(
+    *,
     requirements: tuple[str, ...],
     file: Path | None,
     target: str | None,
-    *,
-    search: Search,
     as_of: datetime.datetime | None,
+    search: Search,
     closure: bool,
     newest: bool,
 ) -> Order:

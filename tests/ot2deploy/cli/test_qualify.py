@@ -43,6 +43,13 @@ def test_a_profile_of_verify_is_for_emulation(run_cli, lab: Path) -> None:
     assert "--profile is for --emulate" in run_cli("verify", "lab", "--profile", "ot2-py310").err
 
 
+def test_robots_are_not_for_emulation(run_cli, lab: Path) -> None:
+    words = ("verify", "lab", "--emulate", "--profile", "ot2-py310", "--limit", "otto", "-j", "2")
+    ran = run_cli(*words)
+    assert ran.status == 2
+    assert "--emulate and --limit, --jobs exclude each other" in ran.err
+
+
 @pytest.mark.emulated
 @pytest.mark.slow
 def test_a_bundle_file_is_proved_by_its_twin(run_cli, lab: Path, shared_cache: Path) -> None:

@@ -94,6 +94,12 @@ def test_what_tools_print_goes_to_the_file_and_with_v_to_the_terminal(run_cli: R
     assert "compiling" not in ran.err
 
 
+def test_v_is_for_every_command_that_builds(run_cli: Run, project: Path) -> None:
+    quick_sdist(project, "good")
+    words = ("bundle", "./good-1.0.tar.gz", "--profile", "ot2-py310", "--offline", "-o", "good.ot2bundle")
+    assert "good 1.0: compiling good" in run_cli(*words, "-v").good().err
+
+
 def test_a_step_that_takes_too_long_is_ended(run_cli: Run, project: Path) -> None:
     quick_sdist(project, "slow", before="import time\ntime.sleep(600)")
     ran = build(run_cli, "./slow-1.0.tar.gz", "--timeout", "4")
@@ -201,7 +207,7 @@ def test_offline_what_was_never_had_is_said_in_one_error(run_cli: Run) -> None:
     assert "Traceback" not in ran.err
 
 
-@pytest.mark.network
+@pytest.mark.emulated
 @pytest.mark.slow
 def test_what_is_made_can_be_run(run_cli: Run, project: Path, shared_cache: Path) -> None:
     quick_sdist(project, "good")
