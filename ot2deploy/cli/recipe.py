@@ -136,6 +136,7 @@ def _said(recipe: Recipe) -> dict[str, Any]:
         "libraries": list(recipe.libraries),
         "headers_of": list(recipe.headers_of),
         "native": None if recipe.native is None else list(recipe.native),
+        "build_paths": list(recipe.build_paths),
         "cflags": list(recipe.cflags),
         "ldflags": list(recipe.ldflags),
         "env": dict(recipe.env),

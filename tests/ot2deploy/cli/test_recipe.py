@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from builder.files import sha256_file
+from builder.package_build import build_package
 from builder.recipe import load
 from builder.source import IndexSdist
 
@@ -78,6 +80,8 @@ def test_upstreams_file_is_told_as_it_is_with_advice(run_cli, write, no_process,
     assert (told["org"], told["repo"], told["tag"]) == ("pandas-dev", "pandas", "v1.5.0")
     assert told["setup_py_commands"] == ["build_ext", "bdist_wheel"]
     assert told["headers_of"] == ["numpy"]
+    # All that a recipe can say is shown; what it says for a profile has a line of its own.
+    assert set(inspect.signature(build_package).parameters) - set(told) == {"profiles"}
     limited = "no limit for numpy, Cython:" if text is PANDAS else "no limit for numpy, setuptools>=51.0.0:"
     assert any(line.startswith(limited) for line in told["advice"])
     assert file.read_text() == text
