@@ -83,10 +83,11 @@ def _wanted(request: QualifyRequest, engine: Engine) -> Iterator[tuple[Bundle, E
 
 
 def _of_file(path: Path, profiles: tuple[str, ...]) -> Iterator[Bundle]:
-    held = bundles.held_in(path)
-    names = profiles or tuple(bundle.profile for bundle in held)
+    if not profiles:
+        yield from bundles.held_in(path)
+        return
     source = bundles.from_file(path)
-    yield from (source.for_profile(shipped.load(name)) for name in names)
+    yield from (source.for_profile(shipped.load(name)) for name in profiles)
 
 
 def _one(
