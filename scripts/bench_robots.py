@@ -131,7 +131,7 @@ class Robots:
         tree = stages["install"] + stages.get("compile", 0.0)
         self.figures.tell(
             "install as trees", seconds(tree), f"{seconds(bare)} (pip + compileall)", f"{tree / bare:.2f}",
-            "at most 0.25", held=tree / bare <= 0.25,
+            bar="at most 0.25", held=tree / bare <= 0.25,
         )  # fmt: skip
 
     def bare(self, session: SshSession) -> float:
