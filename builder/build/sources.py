@@ -72,5 +72,6 @@ def languages(tree: Path) -> tuple[str, ...]:
 
 def uses_rust(tree: Path, backend: Backend) -> bool:
     """Whether the build calls cargo."""
-    named = any(requirement.startswith(("maturin", "setuptools-rust")) for requirement in backend.requires)
+    names = (requirement.lower().replace("_", "-") for requirement in backend.requires)
+    named = any(name.startswith(("maturin", "setuptools-rust")) for name in names)
     return named or (tree / "Cargo.toml").exists()

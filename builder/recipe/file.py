@@ -146,6 +146,9 @@ class _Reader:
 
     def _checks(self, name: str, value: Any, where: str) -> tuple[Check, ...]:
         found = []
+        if not isinstance(value, list | tuple):
+            self._problem(where, f"{name} must be a list of checks, not {value!r}")
+            return ()
         for check in value:
             try:
                 made = Check(**{**check, "timeout": float(check["timeout"]), "argv": tuple(check.get("argv", ()))})
@@ -156,7 +159,7 @@ class _Reader:
         return tuple(found)
 
     def _number(self, name: str, value: Any, where: str) -> int:
-        if not isinstance(value, int) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             self._problem(where, f"{name}: {value!r} is not a whole number")
             return 0
         return value

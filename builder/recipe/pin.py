@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from builder.engine import Engine
 from builder.errors import ConfigFailure, NetworkFailure
-from builder.fetch import Fetcher
+from builder.fetch import Fetcher, public
 from builder.files import sha256_bytes, sha256_file, write_bytes
 from builder.recipe import file as recipe_file
 from builder.recipe.draft import locked
@@ -120,11 +120,11 @@ def _write(recipe: Recipe, sha256: str) -> None:
 
 
 def _of_urls(urls: tuple[str, ...], fetcher: Fetcher) -> tuple[str, str]:
-    """The sha256 of what the first URL that answers has, and that URL."""
+    """The sha256 of what the first URL that answers has, and that URL without a password."""
     failures = []
     for url in urls:
         try:
-            return sha256_bytes(fetcher.get(url)[0]), url
+            return sha256_bytes(fetcher.get(url)[0]), public(url)
         except NetworkFailure as failure:
             failures.append(failure)
     if len(failures) == 1:

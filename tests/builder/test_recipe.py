@@ -124,6 +124,8 @@ def test_recipes_do_not_see_each_other(tmp_path: Path) -> None:
             "libraries must be a list",
         ),
         ("from builder import package_build as p\np.build_package(env={'A': 1})\n", 2, "env must give each name"),
+        ("from builder import package_build as p\np.build_package(checks=None)\n", 2, "checks must be a list"),
+        ("from builder import package_build as p\np.build_package(revision=True)\n", 2, "True is not a whole number"),
     ],
 )
 def test_a_broken_recipe_names_file_and_line(tmp_path: Path, text: str, line: int, said: str) -> None:

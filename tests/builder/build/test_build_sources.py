@@ -66,7 +66,8 @@ def test_whether_machine_code_is_to_be_expected(tmp_path: Path, files: dict[str,
     assert has_extension_sources(tree_of(tmp_path, **files)) is expected
 
 
-def test_rust(tmp_path: Path) -> None:
-    text = '[build-system]\nrequires = ["maturin>=1.8"]\nbuild-backend = "maturin"\n'
+@pytest.mark.parametrize("requirement", ["maturin>=1.8", "setuptools-rust", "Setuptools_Rust>=1"])
+def test_rust(tmp_path: Path, requirement: str) -> None:
+    text = f'[build-system]\nrequires = ["{requirement}"]\nbuild-backend = "maturin"\n'
     tree = tree_of(tmp_path, pyproject_dot_toml=text)
     assert uses_rust(tree, read_backend(tree))
