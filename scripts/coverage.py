@@ -6,11 +6,12 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -133,7 +134,7 @@ def read_list(text: str) -> tuple[list[Entry], str]:
 
 
 def plan(
-    entries: Iterable[Entry], named: set[str], profiles: Iterable[str], *, again: bool
+    entries: Iterable[Entry], named: Collection[str], profiles: Iterable[str], *, again: bool
 ) -> Iterator[tuple[Entry, Profile]]:
     """What is to be run, the longest last, so that an interrupted run has most of the page."""
     known = {(result.name, result.version, result.profile) for result in results()}
@@ -151,14 +152,15 @@ def plan(
 def beside(entry: Entry, entries: Iterable[Entry]) -> tuple[str, ...]:
     """What an entry runs with: its own word, else of the list's other projects the newest versions there."""
     newest = {one.name: one.requirement for one in sorted(entries, key=lambda one: Version(version_of(one)))}
-    own = {canonicalize_name(Requirement(text).name): text for text in filter(None, [entry.beside])}
+    own: dict[str, str] = {canonicalize_name(Requirement(entry.beside).name): entry.beside} if entry.beside else {}
     return tuple(text for name, text in sorted({**newest, **own}.items()) if name != entry.name)
 
 
 def obtain(entry: Entry, profile: Profile, engine: Engine, as_of: str, constraints: tuple[str, ...]) -> Result:
     """One wheel by the engine's normal ways, and run with what `constraints` allow."""
     started = monotonic()
-    facts = {"name": entry.name, "version": version_of(entry), "profile": profile.name, "date": _today()}
+    version = version_of(entry)
+    facts: dict[str, Any] = {"name": entry.name, "version": version, "profile": profile.name, "date": _today()}
     try:
         acquired = acquire_project(entry.requirement, profile, engine, as_of=as_of, report=_tell)
     except Failure as failure:
