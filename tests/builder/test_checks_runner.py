@@ -148,11 +148,11 @@ def test_time_limit_kills_the_whole_group(run: Callable[..., Any], tmp_path: Pat
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is looked at in /proc")
 def test_a_check_that_takes_too_much_memory_is_ended_with_its_children(run: Callable[..., Any], tmp_path: Path) -> None:
     marker = tmp_path / "pid"
-    hungry = "import time; held = bytearray(200 << 20); time.sleep(300)"
+    hungry = "import sys, time; sys.stdin.read(); held = bytearray(200 << 20); time.sleep(300)"
     source = (
         f"import subprocess, sys\nargv = [sys.executable, '-c', {hungry!r}]\n"
-        "child = subprocess.Popen(argv, start_new_session=True)\n"
-        f"open({str(marker)!r}, 'w').write(str(child.pid))\nchild.wait()\n"
+        "child = subprocess.Popen(argv, start_new_session=True, stdin=subprocess.PIPE)\n"
+        f"open({str(marker)!r}, 'w').write(str(child.pid))\nchild.stdin.close()\nchild.wait()\n"
     )
     result = run("program", source=source, memory=100)
     assert result["why"] == "it used more than 100 MB of memory"
