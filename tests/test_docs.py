@@ -33,7 +33,7 @@ RUN_BY = {
     "ot2deploy init": "tests/ot2deploy/cli/test_init.py",
     "ot2deploy doctor": "tests/ot2deploy/test_doctor.py",
     "ot2deploy env": "tests/ot2deploy/cli/test_lookups.py",
-    "ot2deploy recipe": "tests/ot2deploy/cli/test_recipe.py",
+    "ot2deploy recipe": "tests/ot2deploy/cli/test_recipe_commands.py",
     "ot2deploy store": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy completion": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy wheel audit": "tests/ot2deploy/cli/test_lookups.py",
