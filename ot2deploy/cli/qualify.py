@@ -36,7 +36,9 @@ TAIL = 12  # lines of a failed check's output that a person sees
     help="A further file of known failures, beside those of the environment and of recipes.",
 )
 @click.option("--strict", is_flag=True, help="A known failure that did not fail is a failure, too.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many checks at once.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many checks at once; without it, one per core."
+)
 @click.option(
     "--timeout", type=click.FloatRange(min=1), metavar="S", help="Seconds for each check, in place of its own limit."
 )

@@ -25,7 +25,7 @@ LOCK = """\
 [[package]]
 name = "inside"
 version = "1.2.3"
-source = "registry+https://github.com/rust-lang/crates.io-index"
+source = "registry+https://registry.example/index"
 checksum = "cafe"
 
 [[package]]

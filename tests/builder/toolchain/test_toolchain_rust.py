@@ -64,7 +64,7 @@ def fetch(tree: Path, *, offline: bool = False) -> tuple[str, ...]:
 
 
 def test_every_place_of_this_host_has_another_name_in_the_code(tmp_path: Path, monkeypatch) -> None:
-    index = tmp_path / "cargo" / "registry" / "src" / "index.crates.io-0123"
+    index = tmp_path / "cargo" / "registry" / "src" / "registry.example-0123"
     index.mkdir(parents=True)
     monkeypatch.setenv("CARGO_HOME", str(tmp_path / "cargo"))
     said = variables(tmp_path)["RUSTFLAGS"].split()
