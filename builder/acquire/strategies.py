@@ -73,9 +73,6 @@ def built(job: Job) -> Blob | None:
     chosen, engine = choose(job), job.engine
     if chosen is None:
         return None
-    if job.recipe and job.build_as_of not in (job.as_of, job.recipe.as_of):
-        opened = ", ".join(job.recipe.open_dependencies)
-        job.tell(f"its recipe leaves {opened} open: as of {job.build_as_of}, the day of the release", level="info")
     options = BuildOptions(offline=engine.offline, timeout=engine.timeout, jobs=job.cores, toolchain=engine.toolchain)
     with engine.store.scratch() as work:
         try:
@@ -84,6 +81,7 @@ def built(job: Job) -> Blob | None:
             made_before = engine.store.blob(known) if known else None  # for other offers or options
             if made_before and accepted(job, made_before, expect_native=job.wanted.native):
                 return made_before  # what an earlier audit let pass and today's does not is made anew
+            _tell_day(job)
             made = engine.tools.build(request, work, uv=engine.uv(), options=options, report=job.report)
         except (DiskFailure, NetworkFailure):  # of this host: no other way to a wheel is better
             raise
@@ -116,6 +114,13 @@ def _asked(job: Job, source: Source) -> tuple[BuildRequest, str]:
         headers_of=headers_for(job, asked.requires),
     )
     return request, build_key(request, engine.toolchain, rust=asked.rust, offline=engine.offline)
+
+
+def _tell_day(job: Job) -> None:
+    """Says where the day of a build is neither the lock's nor its recipe's."""
+    if job.recipe and job.build_as_of not in (job.as_of, job.recipe.as_of):
+        opened = ", ".join(job.recipe.open_dependencies)
+        job.tell(f"its recipe leaves {opened} open: as of {job.build_as_of}, the day of the release", level="info")
 
 
 def _compiler(job: Job) -> str:
