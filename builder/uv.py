@@ -118,9 +118,18 @@ class Uv:
         return tuple(self._run(["pip", "freeze", "--python", python], QUICK).stdout.splitlines())
 
     def build_sdist(self, project: Path, out: Path, *, as_of: str | None = None) -> Path:
-        """Lets a project's own back end make its sdist in the directory `out`."""
+        """Lets a project's own back end make its sdist in the directory `out`. Raises BuildFailure with its output."""
         newer = ["--exclude-newer", end_of(as_of)] if as_of else []
-        self._reach(["build", "--sdist", "--quiet", *newer, "--out-dir", out, project], cwd=out)
+        try:  # without --quiet, which would keep the back end's own words back, too
+            self._reach(["build", "--sdist", *newer, "--out-dir", out, project], cwd=out)
+        except ToolFailure as error:
+            if error.status is None:
+                raise
+            raise BuildFailure(
+                f"the back end of {project.name} made no sdist",
+                details=error.details,
+                next=f"Mend it until this works in its directory: {self.program.name} build --sdist",
+            ) from error
         made = [*out.glob("*.tar.gz"), *out.glob("*.zip")]
         if len(made) != 1:
             raise BuildFailure(f"the back end of {project.name} made {len(made)} sdists", next="Look at its build.")

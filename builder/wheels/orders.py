@@ -157,7 +157,7 @@ def resolve(order: Order, engine: Engine, report: Report = silent) -> Resolution
             return Resolution(parts=(part,))
         if len(environment.wanted) == 1 or isinstance(failure, OfflineFailure):
             raise
-        message = "cannot be installed together, so each is resolved alone"
+        message = "cannot be resolved together, so each is resolved alone"
         report(Event(subject=", ".join(environment.wanted), stage="lock", message=message, level="warning"))
     parts: list[Resolved] = []
     failures: list[Failure] = []

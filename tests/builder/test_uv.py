@@ -154,6 +154,19 @@ def test_build_requirements_that_cannot_be_reached_are_no_failed_build(
     assert text in caught.value.details
 
 
+def test_a_back_end_that_fails_is_told_with_its_own_words(tmp_path: Path) -> None:
+    project = tmp_path / "mine"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'own'\nbackend-path = ['.']\n"
+    )
+    (project / "own.py").write_text("raise SystemExit('set MYLIB_DIR')\n")
+    with pytest.raises(BuildFailure) as caught:
+        uv_module.find().build_sdist(project, tmp_path)
+    assert type(caught.value) is BuildFailure  # not a tool's: what else was ordered goes on
+    assert "set MYLIB_DIR" in caught.value.details
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
