@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -186,7 +187,7 @@ def reason(failure: Failure) -> str:
     said = [line for line in failure.details if not line.startswith("wanted by:")] or [failure.what]
     refusal = [line.removeprefix("recipe: ") for line in said if line.startswith("recipe: ")]
     words = [*refusal, failure.next] if refusal else said
-    return re.sub(r"\S*/\S*/\S*", "...", " ".join(words))[:LONGEST]
+    return _short(re.sub(r"\S*/\S*/\S*", "...", " ".join(words)))
 
 
 def emulate(entry: Entry, profile: Profile, engine: Engine, as_of: str, constraints: tuple[str, ...]) -> str:
@@ -251,7 +252,7 @@ def page(entries: list[Entry], found: list[Result], as_of: str) -> str:
     )
     head = ["| package | version | profile | obtained | native | audited | emulated | seconds | sha256 | date |"]
     lines = [*head, "|" + " --- |" * 10, *map(_line, rows)]
-    reasons = {(row.name, row.version, row.why[:LONGEST]): None for row in rows if row.how == "refused"}
+    reasons = {(row.name, row.version, _short(row.why)): None for row in rows if row.how == "refused"}
     whys = [f"- **{name} {version}**: {why}" for name, version, why in reasons]
     refusals = ["", "## Refused, and why", "", *whys] if whys else []
     return "\n".join([lead, *lines, *refusals, ""])
@@ -263,6 +264,10 @@ def _line(row: Result) -> str:
     if row.how == "refused":
         cells[5] = "-"
     return "| " + " | ".join([*cells, f"{row.seconds:.0f}", row.sha256[:12] or "-", row.date]) + " |"
+
+
+def _short(text: str) -> str:
+    return textwrap.shorten(text, LONGEST, placeholder=" ...")
 
 
 def _tell(event: Event) -> None:
