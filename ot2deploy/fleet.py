@@ -16,7 +16,6 @@ from ot2deploy.inventory import Robot
 S = TypeVar("S")
 T = TypeVar("T")
 JOBS = 16
-SLICE = 0.5  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +92,7 @@ def each(items: Iterable[S], work: Callable[[S], T], *, jobs: int = JOBS) -> lis
     futures = [crew.submit(partial(work, item)) for item in items]
     crew.dismiss()
     try:
-        # In slices: the system may hand Ctrl-C to any thread, and Python tells the main one when that wakes up.
-        while wait(futures, timeout=SLICE).not_done:
-            pass
+        wait(futures)
     finally:
         for future in futures:
             future.cancel()  # after an interrupt, those that have not begun

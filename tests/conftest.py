@@ -9,6 +9,7 @@ import ipaddress
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -149,6 +150,12 @@ def run_program(tmp_path: Path) -> Callable[..., Ran]:
         return Ran(status=done.returncode, out=done.stdout, err=done.stderr)
 
     return run
+
+
+def pytest_configure() -> None:
+    """Ctrl-C works in the programs that tests start: who runs in a shell's background inherits that it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -69,7 +69,7 @@ def test_a_fault_of_ours_is_raised_after_all_have_ended() -> None:
 def test_an_interrupt_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
 
-    def interrupted(futures: object, **_: object) -> None:
+    def interrupted(futures: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fleet, "wait", interrupted)
