@@ -92,14 +92,13 @@ def of(
     search: Search,
     *,
     closure: bool = False,
-    newest: bool = False,
     as_of: str | None = None,
     base: Path | None = None,
 ) -> Order:
     """The order of some projects: requirements, names of projects, directories of recipes, paths and URLs.
 
-    A bare name means the newest version that has a recipe of its own, or, with `newest`, the newest of all. Paths are
-    relative to `base` (default: the working directory). Raises one UsageFailure for all that mean nothing.
+    A bare name means the newest version that has a recipe of its own, else the newest of all. Paths are relative to
+    `base` (default: the working directory). Raises one UsageFailure for all that mean nothing.
     """
     base = base or Path.cwd()
     requirements: list[str] = []
@@ -107,7 +106,7 @@ def of(
     wrong: list[str] = []
     for text in dict.fromkeys(text.strip() for text in texts):
         try:
-            found = _meant(text, search, base, newest=newest)
+            found = _meant(text, search, base)
         except UsageFailure as failure:
             wrong += failure.lines()
             continue
@@ -206,17 +205,17 @@ def _name(requirements: Iterable[str], paths: Iterable[Path], as_of: str | None)
     return f"{'-'.join(projects)[:40].strip('-._')}-{digest_of([asked, as_of])[:10]}"
 
 
-def _meant(text: str, search: Search, base: Path, *, newest: bool) -> Environment:
+def _meant(text: str, search: Search, base: Path) -> Environment:
     """The environment of one text; unlike `targets.resolve`, any project of an index may be named."""
     path = base / Path(text).expanduser()
     if (path / RECIPE).is_file() or path.name == RECIPE:
-        return _named(_of_recipe(path.resolve(), search), search, newest=newest)
+        return _named(_of_recipe(path.resolve(), search), search)
     if " @ " not in text and (text.startswith((".", "/", "~")) or "://" in text or text.endswith(ARCHIVES)):
         return targets.resolve(text, search, base=base)
-    return _named(text, search, newest=newest)
+    return _named(text, search)
 
 
-def _named(text: str, search: Search, *, newest: bool) -> Environment:
+def _named(text: str, search: Search) -> Environment:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
@@ -227,7 +226,7 @@ def _named(text: str, search: Search, *, newest: bool) -> Environment:
         ) from error
     if requirement.url:
         return targets.resolve(text, search)
-    recipe = None if newest else targets.recipe_version(canonicalize_name(requirement.name), search)
+    recipe = targets.recipe_version(canonicalize_name(requirement.name), search)
     if recipe and not requirement.specifier:
         requirement.specifier = SpecifierSet(f"=={recipe}")
     elif not requirement.specifier and targets.find_environment(text, search):

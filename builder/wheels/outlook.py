@@ -18,9 +18,10 @@ from builder.selection import FITS, Candidate, Wanted
 from builder.wheels.nearest import nearest
 from builder.wheels.orders import Order, Resolved, resolve
 
-PURE, INDEX, REPAIR, BUILD, NONE = "pure", "index wheel", "repairable", "to build", "not to be had"
-STATES = (PURE, INDEX, REPAIR, BUILD, NONE)
-OF_HOW = {"repaired": REPAIR, "built": BUILD, "local": BUILD}  # else it is an index's
+PURE, INDEX, REPAIR, BUILT = "pure", "index wheel", "repairable", "built"
+BUILD, NONE = "to build", "not to be had"
+STATES = (PURE, INDEX, REPAIR, BUILT, BUILD, NONE)
+OF_HOW = {"repaired": REPAIR, "built": BUILT, "local": BUILT}  # else it is an index's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class Outlook:
             return f"repair {self.wheel}: {self.reason}"
         if self.state == NONE:
             return f"{self.reason.rstrip('.')}; instead: {self.instead}" if self.instead else self.reason
-        if self.have:
+        if self.state == BUILT:
             return f"take {self.wheel} from the store, where it is since it was built"
         how = "build as its source says" if self.recipe == "default" else f"build by the recipe {self.recipe}"
         return f"{how}{f', about {self.seconds:.0f} s' if self.seconds else ''}: {self.reason}"
@@ -123,9 +124,10 @@ def _had(acquired: Acquired, job: Job) -> Outlook:
     state = OF_HOW.get(acquired.how, INDEX)
     if acquired.blob.filename.endswith("-any.whl"):
         state = PURE
-    reason = {BUILD: "built before", REPAIR: "an index's wheel asks for a newer glibc; repaired and audited"}
+    newer = "an index's wheel asks for a newer glibc; repaired and audited"
+    reason = {BUILT: "built before, and audited", REPAIR: newer}
     told = reason.get(state, "audited")
-    way = _way(job) if state == BUILD else {}
+    way = _way(job) if state == BUILT else {}
     return _outlook(acquired.wanted, job.profile, state, told, wheel=acquired.blob.filename, have=True, **way)
 
 

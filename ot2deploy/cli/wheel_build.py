@@ -123,7 +123,7 @@ def command(
     wanted = wheel_order.load_profiles(profiles)
     limits = {"jobs": jobs, "timeout": timeout}
     engine = open_for(project, offline=offline, repair=not no_repair, upgrade=upgrade, toolchain=toolchain, **limits)
-    order = wheel_order.read(**named, search=engine.search, closure=with_dependencies, newest=False)
+    order = wheel_order.read(**named, search=engine.search, closure=with_dependencies)
     order = replace(order, from_source=from_source)
     if explain:
         from builder.wheels.outlook import look

@@ -72,7 +72,7 @@ def command(
 
     wanted = wheel_order.load_profiles(profiles)
     engine = open_for(project, offline=offline, repair=not no_repair, upgrade=upgrade)
-    order = wheel_order.read(**named, search=engine.search, closure=True, newest=True)
+    order = wheel_order.read(**named, search=engine.search, closure=True)
     with options.reporting() as report:
         found = look(order, wanted, engine, report)
     parts: list[Part] = [lines(_head(found, profile.name), style="title") for profile in wanted]

@@ -49,7 +49,6 @@ def read(
     as_of: datetime.datetime | None,
     search: Search,
     closure: bool,
-    newest: bool,
 ) -> Order:
     """The order that the options mean. Raises UsageFailure where they mean none, or two."""
     from builder.wheels import orders
@@ -65,7 +64,7 @@ def read(
             "no package is named",
             next="Name some (numpy==1.26.4, ujson), a file with -r, or an environment with --env.",
         )
-    return orders.of(texts, search, closure=closure, newest=newest, as_of=day)
+    return orders.of(texts, search, closure=closure, as_of=day)
 
 
 def load_profiles(names: tuple[str, ...]) -> list[Profile]:

@@ -47,10 +47,6 @@ def test_what_a_text_means(search: Search, tmp_path: Path, text: str, meant: str
     assert not order.closure
 
 
-def test_newest_means_no_recipe(search: Search) -> None:
-    assert orders.of(["pandas"], search, newest=True).environment.requirements == ("pandas",)
-
-
 def test_an_order_has_a_name_of_its_own_for_every_question(search: Search) -> None:
     names = [
         orders.of(texts, search, as_of=day).environment.name

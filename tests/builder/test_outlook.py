@@ -13,13 +13,14 @@ import pytest
 from engine_factory import OT2, FakeTools, FakeUv, make_engine, pinned, served
 from wheel_factory import make_wheel
 
+from builder.acquire import gather
 from builder.errors import BuildFailure
 from builder.lock import Locked, LockedFile
 from builder.package_build import Refusal
 from builder.recipe import Recipe
 from builder.targets import Search
 from builder.wheels import orders
-from builder.wheels.outlook import BUILD, INDEX, NONE, PURE, REPAIR, Outlook, look
+from builder.wheels.outlook import BUILD, BUILT, INDEX, NONE, PURE, REPAIR, Outlook, look
 from builder.wheels.request import text
 
 FIT = "manylinux_2_17_armv7l"
@@ -97,6 +98,17 @@ def test_what_is_to_come_from_source_is_built(tmp_path: Path, public: Path) -> N
     assert [found.state for found in look(replace(order, from_source=True), [OT2], engine)] == [BUILD]
 
 
+def test_what_was_built_is_no_longer_to_build(tmp_path: Path, public: Path) -> None:
+    one = Locked(name="top", version="1.0", sdist=sdist(public, "top"), parents=("",))
+    order = orders.of(["top"], Search(environments=(), packages=()))
+    engine = make_engine(tmp_path, uv=FakeUv(packages=[one]))
+    (resolved,) = orders.resolve(order, engine).parts
+    gather(resolved.wanted(OT2), OT2, engine, as_of=resolved.as_of)
+    (found,) = look(order, [OT2], engine)
+    assert (found.state, found.missing) == (BUILT, True)
+    assert found.plan == f"take {found.wheel} from the store, where it is since it was built"
+
+
 def test_offline_what_is_not_here_is_judged_by_its_tag(tmp_path: Path, public: Path) -> None:
     rows = [
         Locked(name="top", version="1.0", wheels=(pinned(wheel(public, "top", FIT)),), parents=("",)),
@@ -170,7 +182,7 @@ def test_what_cannot_be_resolved_is_not_to_be_had(tmp_path: Path) -> None:
             raise BuildFailure("the requirements cannot be resolved", details=("there is no version 9",))
 
     engine = make_engine(tmp_path, uv=Uv())
-    order = orders.of(["a==9", "b==9"], Search(environments=(), packages=()), closure=True, newest=True)
+    order = orders.of(["a==9", "b==9"], Search(environments=(), packages=()), closure=True)
     found = look(order, [OT2], engine)
     assert [(one.name, one.state) for one in found] == [("a==9", NONE), ("b==9", NONE)]
     assert "there is no version 9" in found[0].reason

@@ -48,6 +48,14 @@ def test_pure_python_is_shown_only_when_asked_for(run_cli: Run) -> None:
     assert "other 1.0" in every
 
 
+def test_a_name_means_what_it_means_for_wheel_build(run_cli: Run, project: Path) -> None:
+    recipe = project / "package" / "top" / "0.5"
+    recipe.mkdir(parents=True)
+    (recipe / "build.py").write_text("from builder import package_build\n\npackage_build.build_package()\n")
+    said = [run_cli("wheel", verb, "top", "--offline", "--json").document for verb in ("missing", "build")]
+    assert all("top==0.5" in str(document) for document in said)
+
+
 def test_the_request_is_ready_to_send(run_cli: Run, project: Path) -> None:
     ran = run_cli("wheel", "missing", "--env", "lab", "--offline", "--request", "-")
     assert ran.status == 1
@@ -76,4 +84,4 @@ def test_prefect_lacks_nine_packages(run_cli: Run, project: Path, shared_cache: 
     chains = {row["name"]: " -> ".join(row["chain"]) for row in found["packages"] if row["missing"]}
     assert chains["greenlet"] == "prefect -> sqlalchemy -> greenlet"
     assert chains["ruamel-yaml-clib"] == "prefect -> ruamel-yaml -> ruamel-yaml-clib"
-    assert {row["state"] for row in found["packages"] if row["missing"]} <= {"repairable", "to build"}
+    assert {row["state"] for row in found["packages"] if row["missing"]} <= {"repairable", "built", "to build"}
