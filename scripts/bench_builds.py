@@ -62,11 +62,11 @@ class Builds:
         return {name: f"{name}=={versions[name]}" for name in NATIVE}
 
     def store(self) -> Path:
-        """A cache directory with an empty store and this machine's compilers."""
+        """A cache directory with an empty store, this machine's compilers and what uv keeps."""
         self.stores += 1
         place = self.directory / f"cache-{self.stores}"
         place.mkdir()
-        for name in ("zig", "toolchain"):
+        for name in ("zig", "toolchain", "uv"):
             (place / name).symlink_to(cache_root() / name)
         return place
 
