@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 
 OTHERWISE = "Constrain it to a version that has one, name an index with one, or add a recipe under package/."
+MEND = {  # where a build was tried and failed
+    "local": "Mend the project, or say what its build needs in package/{name}/default/build.py (docs/recipes.md).",
+    "recipe": "Mend {recipe}/build.py, or write a recipe under package/ that comes before it (docs/recipes.md).",
+    "index": "Say what its build needs (ot2deploy recipe new {name}=={version}), or take a version that has a wheel.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +155,16 @@ class Job:
             f"no wheel for {self.profile.name}",
             subject=self.subject,
             details=(f"wanted by: {chain}", *(line for passed in self.tried for line in _told(passed))),
-            next=f"Instead: {refusal.instead}" if refusal else OTHERWISE,
+            next=f"Instead: {refusal.instead}" if refusal else self._otherwise(),
         )
+
+    def _otherwise(self) -> str:
+        """What can be done, where its build failed or nothing was there to build."""
+        if not any(passed.lines for passed in self.tried):
+            return OTHERWISE
+        case = "recipe" if self.recipe else "local" if self.wanted.local else "index"
+        wanted, recipe = self.wanted, self.recipe and self.recipe.directory
+        return MEND[case].format(name=wanted.name, version=wanted.version, recipe=recipe)
 
 
 def _told(passed: PassedOver) -> list[str]:

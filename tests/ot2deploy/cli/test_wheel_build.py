@@ -69,6 +69,7 @@ def test_one_bad_package_leaves_the_good_one(run_cli: Run, project: Path) -> Non
     assert "1 wheel in" in ran.out
     assert "bad 1.0: no wheel for ot2-py310" in ran.out
     assert "ValueError: no such thing" in ran.out
+    assert "Mend the project, or say what its build needs in package/bad/default/build.py" in ran.out
     (log,) = (path for path in logs() if path.name.startswith("bad"))
     assert f"Log: {log}" in ran.out
     assert "Traceback" not in ran.out + ran.err
