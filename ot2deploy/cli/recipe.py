@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,16 +67,17 @@ def list_recipes(project: Project) -> Shown:
 
 
 @command.command("check")
-@click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(path_type=Path, exists=True))
+@click.argument("names", nargs=-1, metavar="[FILE|NAME...]")
 @options.project
 @options.output
-def check(files: tuple[Path, ...], project: Project) -> Shown:
+def check(names: tuple[str, ...], project: Project) -> Shown:
     """Read recipes and say what is wrong with them; nothing is built or fetched.
 
-    FILE is a build.py below NAME/VERSION, and all that it says is shown, with advice. Without it, every recipe is read.
+    FILE is a build.py below NAME/VERSION, NAME (or NAME==VERSION) a project with a recipe: all that it says is shown,
+    with advice. Without them, every recipe is read.
     """
-    good, bad = _read(_named(files) if files else _directories(project))
-    parts = [part for one in good for part in _shown(one)] if files else [_table(good)]
+    good, bad = _read(_named(names, project) if names else _directories(project))
+    parts = [part for one in good for part in _shown(one)] if names else [_table(good)]
     return Shown(result=Checked(good=good, bad=bad), parts=(*parts, *failures(bad)))
 
 
@@ -100,9 +102,25 @@ def _directories(project: Project) -> Iterator[Path]:
             yield file.parent
 
 
-def _named(files: Iterable[Path]) -> Iterator[Path]:
-    for file in files:
-        yield file.absolute() if file.is_dir() else file.absolute().parent
+def _named(names: Iterable[str], project: Project) -> list[Path]:
+    """The directories of recipes that are files or names. Raises one UsageFailure for all that are neither."""
+    from builder.errors import UsageFailure
+
+    found: list[Path] = []
+    unknown: list[str] = []
+    for name in names:
+        path = Path(name).absolute()
+        if path.is_file() or (path / "build.py").is_file():
+            found.append(path if path.is_dir() else path.parent)
+        elif os.sep in name or name.endswith(".py"):
+            unknown.append(f"there is no recipe at {name}")
+        elif recipes := recipe_edit.of(name, project.packages):
+            found += recipes
+        else:
+            unknown.append(f"there is no recipe for {name}")
+    if unknown:
+        raise UsageFailure("; ".join(unknown), next="See: ot2deploy recipe list")
+    return found
 
 
 def _table(recipes: Iterable[Recipe]) -> Part:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,15 +141,21 @@ def _own(project: Project) -> Path:
 def _chosen(names: tuple[str, ...], project: Project) -> Iterator[Path]:
     """The directories of the named recipes, or of all of the project's own. Raises UsageFailure for unknown ones."""
     from builder.errors import UsageFailure
-    from builder.recipe import versions
 
     own = [path for path in project.packages if path.parent == project.root]
     if not names:
         yield from (file.parent for path in own for file in sorted(path.glob("*/*/build.py")))
     for requirement in names:
-        name, version = _parsed(requirement)
-        found = [path for directory in own for _, path in versions(name, directory)]
-        chosen = [path for path in found if version in (None, path.name)]
+        chosen = of(requirement, own)
         if not chosen:
             raise UsageFailure(f"the project has no recipe for {requirement}", next="See: ot2deploy recipe list")
         yield from chosen
+
+
+def of(requirement: str, packages: Iterable[Path]) -> list[Path]:
+    """The directories of the recipes for NAME or NAME==VERSION in those of `packages`. Raises UsageFailure."""
+    from builder.recipe import versions
+
+    name, version = _parsed(requirement)
+    found = [path for directory in packages for _, path in versions(name, directory)]
+    return [path for path in found if version in (None, path.name)]

@@ -192,6 +192,17 @@ def test_a_source_that_cannot_be_pinned_is_told_with_the_line_to_write(run_cli, 
     assert run_cli("recipe", "pin", "nothing").status == 2
 
 
+def test_a_recipe_is_checked_by_name_a_shipped_one_too(run_cli, write) -> None:
+    write("package/greenlet/3.1.1", PREFECT)
+    told = run_cli("recipe", "check", "greenlet", "pandas==1.5.0", "--json").good().document["result"]["good"]
+    assert [(one["name"], one["version"]) for one in told] == [
+        ("greenlet", "3.1.1"), ("greenlet", None), ("pandas", "1.5.0"),
+    ]  # fmt: skip
+    ran = run_cli("recipe", "check", "nosuch", "package/nosuch")
+    assert ran.status == 2
+    assert "there is no recipe for nosuch; there is no recipe at package/nosuch" in ran.err
+
+
 def test_a_new_recipe_passes_its_check(run_cli, tmp_path: Path, no_process) -> None:
     run_cli("recipe", "new", "My_Project", "--offline").good()
     file = tmp_path / "package" / "my-project" / "default" / "build.py"
