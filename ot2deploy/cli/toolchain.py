@@ -89,4 +89,6 @@ def _described(profile: Profile, toolchain: str, *, offline: bool) -> dict[str, 
 
 
 def _text(value: Any) -> str:
-    return ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+    return " ".join(value) if isinstance(value, list | tuple) else str(value)
