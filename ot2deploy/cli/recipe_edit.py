@@ -148,7 +148,13 @@ def _chosen(names: tuple[str, ...], project: Project) -> Iterator[Path]:
     for requirement in names:
         chosen = of(requirement, own)
         if not chosen:
-            raise UsageFailure(f"the project has no recipe for {requirement}", next="See: ot2deploy recipe list")
+            shipped = of(requirement, project.packages)
+            copy = "".join(
+                f"Copy the shipped {path} to package/{path.parent.name}/ and pin that." for path in shipped[:1]
+            )
+            raise UsageFailure(
+                f"the project has no recipe for {requirement}", next=copy or "See: ot2deploy recipe list"
+            )
         yield from chosen
 
 

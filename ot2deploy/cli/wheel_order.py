@@ -30,7 +30,7 @@ _profiles = click.option(
     help="The ABI: ot2-py310, ot2-py312, debian-12-armhf or host. May be given again.",
 )  # fmt: skip
 _as_of = click.option(
-    "--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
+    "--as-of", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD",
     help="Consider nothing uploaded after this day; without it, after the day of the first such call.",
 )  # fmt: skip
 _upgrade = click.option("--upgrade", is_flag=True, help="Resolve anew, as of today.")

@@ -190,6 +190,7 @@ def test_a_source_that_cannot_be_pinned_is_told_with_the_line_to_write(run_cli, 
     assert f'sha256="{sha256_file(tmp_path / "x.tar.gz")}"' in ran.out + ran.err
     assert file.read_text() == before
     assert run_cli("recipe", "pin", "nothing").status == 2
+    assert "Copy the shipped" in run_cli("recipe", "pin", "pandas").err
 
 
 def test_a_recipe_is_checked_by_name_a_shipped_one_too(run_cli, write) -> None:
