@@ -191,6 +191,11 @@ def _pinned(url: str) -> None:
             why="It would be kept in the lock and in the release on the robot.",
             next="Put them into ~/.netrc, and leave them out of the URL.",
         )
+    if urlsplit(url).scheme.startswith("git+"):
+        raise UsageFailure(
+            f"{public(url)} is a repository, which no sha256 can pin",
+            next="Name a checkout of it by its path, or write a recipe with git_source(url, commit) (docs/recipes.md).",
+        )
     if not PINNED.fullmatch(urlsplit(url).fragment):
         raise UsageFailure(
             "a URL needs #sha256=<64 hexadecimal digits> at its end",

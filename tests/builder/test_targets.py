@@ -152,6 +152,15 @@ def test_a_url_with_a_password_is_refused_and_not_repeated(search: Search, form:
     assert "s3cret" not in "\n".join(caught.value.lines())
 
 
+@pytest.mark.parametrize(
+    "form", ["git+https://x.invalid/tool", "tool @ git+https://x.invalid/tool@main#sha256=" + "0" * 64]
+)
+def test_a_repository_is_told_how_it_can_be_had(search: Search, form: str) -> None:
+    with pytest.raises(UsageFailure, match="no sha256 can pin") as caught:
+        resolve(form, search)
+    assert "git_source" in caught.value.next
+
+
 def test_a_wrong_environment_file_says_so(tmp_path: Path, search: Search) -> None:
     (tmp_path / "environments" / "vision" / "environment.yaml").write_text("requirements: 3\n")
     with pytest.raises(ConfigFailure):
