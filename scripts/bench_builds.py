@@ -13,6 +13,8 @@ from pathlib import Path
 from benching import OT2DEPLOY, Figures, Ran, ours, ran, seconds
 
 from builder.places import cache_root
+from builder.toolchain import apt
+from ot2deploy.sim.image import MERGED_USR, SUITE
 
 PROFILE = "debian-12-armhf"
 NATIVE = (
@@ -32,8 +34,6 @@ USERLAND = (
     "python3-setuptools",
     "python3-wheel",
 )
-ASK_ARCHIVE = ("apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm", "Created-By: Packages")
-MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 
 
 class Builds:
@@ -106,8 +106,8 @@ class Builds:
         """Seconds of `pip wheel` of the sdists in a userland of the target, its build requirements at hand."""
         root = self.directory / "userland"
         make = ["mmdebstrap", "--quiet", "--variant=extract", "--architectures=armhf", f"--hook-dir={MERGED_USR}"]
-        archive = subprocess.run(ASK_ARCHIVE, capture_output=True, text=True, check=True).stdout.split()[:1]
-        subprocess.run([*make, f"--include={','.join(USERLAND)}", "bookworm", str(root), *archive], check=True)
+        archive = filter(None, [apt.archive(SUITE)])
+        subprocess.run([*make, f"--include={','.join(USERLAND)}", SUITE, str(root), *archive], check=True)
         place = root / "bench"
         place.mkdir()
         fetch = [sys.executable, "-m", "pip", "download", "-q", "--dest", str(place / "requirements"), *BACK_ENDS]

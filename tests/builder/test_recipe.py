@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from recipe_factory import PANDAS
 
 from builder import package_build, profile
 from builder.errors import ConfigFailure, UsageFailure
@@ -14,25 +15,6 @@ from builder.places import shipped
 from builder.recipe import find, load, versions
 from builder.source import ArchiveSource
 
-PANDAS = """\
-from builder import package_build
-
-package_build.build_package(
-    source=package_build.github_source(
-        org='pandas-dev',
-        repo='pandas',
-        tag='v1.5.0'
-    ),
-    setup_py_commands=[
-        'build_ext',
-        'bdist_wheel'
-    ],
-    build_dependencies=[
-        'numpy',
-        'Cython'
-    ]
-)
-"""
 PREFECT = """\
 from builder import package_build
 

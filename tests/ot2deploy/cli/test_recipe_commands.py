@@ -7,31 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from recipe_factory import PANDAS
 
 from builder.files import sha256_file
 from builder.package_build import build_package
 from builder.recipe import load
 from builder.source import IndexSdist
 
-PANDAS = """\
-from builder import package_build
-
-package_build.build_package(
-    source=package_build.github_source(
-        org='pandas-dev',
-        repo='pandas',
-        tag='v1.5.0'
-    ),
-    setup_py_commands=[
-        'build_ext',
-        'bdist_wheel'
-    ],
-    build_dependencies=[
-        'numpy',
-        'Cython'
-    ]
-)
-"""
 FORK = """\
 from builder import package_build
 
