@@ -11,7 +11,8 @@ from builder.store import Blob
 
 def audited(blob: Blob, profile: Profile, engine: Engine, *, expect_native: bool = False) -> Audit:
     """What the audit says of a wheel, from the store when it was made before by the same tools."""
-    key = digest_of([blob.sha256, profile.key, engine.tools.versions, expect_native])
+    # The file's name is judged, too, so the same bytes under another name are another question.
+    key = digest_of([blob.sha256, blob.filename, profile.key, engine.tools.versions, expect_native])
     known = engine.store.answer("audit", key)
     if known and (found := Audit.from_dict(known)):
         return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from builder import places
 from builder import uv as uv_module
+from builder.errors import NetworkFailure
 from builder.events import Report
 from builder.fetch import Fetcher
 from builder.profile import Profile
@@ -71,6 +72,7 @@ class Engine:
     timeout: float = 3600.0
     toolchain: str = "zig"
     upgraded: set[str] = field(default_factory=set)  # environments: `upgrade` makes one lock for all profiles
+    down: dict[str, NetworkFailure] = field(default_factory=dict)  # indexes that could not be asked: no second wait
 
 
 def open_engine(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,29 @@ FLOOR = "3.10"  # the oldest Python of a supported robot
 TIMEOUTS = {"import": 300.0, "run": 300.0, "program": 900.0}  # seconds; robots and emulated ones are 10-20x slower
 
 
+PROFILE = "{profile}"  # in an index's URL: its branches
+
+
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """An index named by the project: an http(s) URL of the simple API, or the file: URL of a directory of wheels."""
+    """An index named by the project: an http(s) URL of the simple API, or the file: URL of a directory.
+
+    A directory holds wheels, or is the static tree of an index. A URL with {profile} in it is that of our own index's
+    branches. `said` tells where the index was named.
+    """
 
     name: str
     url: str
+    said: str = field(default="", compare=False)
+
+    @property
+    def branched(self) -> bool:
+        """Whether it has a branch for each profile, and one of the lab's own projects."""
+        return PROFILE in self.url
+
+    def branch(self, name: str) -> Index:
+        """The branch of a profile, or of "own", as an index of its own; itself where there are no branches."""
+        return replace(self, url=self.url.replace(PROFILE, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +92,13 @@ class Environment:
     install_method: str | None = None
     source: str = "environment"
     path: Path | None = None
+
+    def with_indexes(self, *, first: Iterable[Index] = (), last: Iterable[Index] = ()) -> Environment:
+        """The environment with further indexes before and after its own; of one name the first counts."""
+        by_name: dict[str, Index] = {}
+        for index in (*first, *self.indexes, *last):
+            by_name.setdefault(index.name, index)
+        return replace(self, indexes=tuple(by_name.values()))
 
     @property
     def wanted(self) -> tuple[str, ...]:

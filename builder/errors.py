@@ -113,9 +113,10 @@ def last_lines(output: str, count: int = 15) -> tuple[str, ...]:
 
 
 class NetworkFailure(BuildFailure):
-    """A download or an index query failed."""
+    """A download or an index query failed; `status` is that of HTTP where a server did answer."""
 
     code = "network"
+    status: int | None = None
 
 
 class OfflineFailure(NetworkFailure):

@@ -11,12 +11,14 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from builder.errors import BuildFailure, DiskFailure
 from builder.giving_up import given_up
+from builder.places import cache_root
 
 try:
     import fcntl
@@ -24,6 +26,8 @@ except ImportError:  # Windows: one process at a time is then the user's own car
     fcntl = None  # type: ignore[assignment]
 
 CHUNK = 1 << 20
+SYNC_ALL = 16  # files; more are synced by one call for all file systems
+PARTS = ".*.part"  # what is not written to its end: `replacing` of somebody who writes, or was killed
 TURN = 0.2  # seconds between two looks whether a lock is still waited for
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT)
@@ -51,31 +55,79 @@ def digest_of(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
-    """A temporary path beside `path`; renamed over it, synced, when the block ends well, removed when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+def replacing(path: Path, *, mode: int = 0o644, synced: bool = True) -> Iterator[Path]:
+    """A temporary path beside `path`; renamed over it, synced, when the block ends well, removed when not.
+
+    Without `synced` the file may be empty after a power cut: for what can be made again.
+    """
+    temporary = _beside(path)
     try:
         yield temporary
         temporary.chmod(mode)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if synced:
+            sync([temporary])
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Writes a file whole or not at all."""
-    with replacing(path, mode=mode) as temporary:
+@contextlib.contextmanager
+def replacing_all() -> Iterator[Callable[[Path], Path]]:
+    """Gives a temporary path beside each path it is asked for; all are renamed over them, in that order, when the block
+    ends well, and removed when not, with the directories that were made for them. They are synced together: one by one
+    a thousand take seconds.
+    """
+    places: dict[Path, Path] = {}
+    made: set[Path] = set()
+
+    def beside(path: Path) -> Path:
+        made.update(takewhile(lambda directory: not directory.exists(), path.parents))
+        places[path] = _beside(path)
+        return places[path]
+
+    try:
+        yield beside
+        for temporary in places.values():
+            temporary.chmod(0o644)
+        sync(list(places.values()))
+        for path, temporary in places.items():
+            temporary.replace(path)
+    finally:
+        for temporary in places.values():
+            temporary.unlink(missing_ok=True)
+        for directory in sorted(made, reverse=True):  # those inside of others first
+            with contextlib.suppress(OSError):  # what holds something stays
+                directory.rmdir()
+
+
+def _beside(path: Path) -> Path:
+    """A new empty file beside `path`, in whose place it can be renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+    os.close(handle)
+    return Path(name)
+
+
+def sync(paths: list[Path]) -> None:
+    """Waits until files are on the disk."""
+    if len(paths) > SYNC_ALL and hasattr(os, "sync"):
+        os.sync()
+        return
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, synced: bool = True) -> None:
+    """Writes a file whole or not at all; `synced` as for `replacing`."""
+    with replacing(path, mode=mode, synced=synced) as temporary:
         temporary.write_bytes(data)
 
 
-def write_json(path: Path, value: Any, *, mode: int = 0o644) -> None:
-    """Writes a value as indented JSON, whole or not at all."""
-    write_bytes(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n", mode=mode)
+def write_json(path: Path, value: Any, *, mode: int = 0o644, synced: bool = True) -> None:
+    """Writes a value as indented JSON, whole or not at all; `synced` as for `replacing`."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    write_bytes(path, text.encode() + b"\n", mode=mode, synced=synced)
 
 
 @contextlib.contextmanager
@@ -88,11 +140,16 @@ def disk_failures(where: Path) -> Iterator[None]:
         if number not in (*FULL, *DENIED, errno.EIO):
             raise
         full = number in FULL  # a copy names first what it reads, and it is the other file that finds no room
+        place = Path(str((full and error.filename2) or error.filename or where))
         way = "Free some space there" if full else "Look at its owner and permissions"
-        raise DiskFailure(
-            f"{(full and error.filename2) or error.filename or where}: {os.strerror(number)}",
-            next=f"{way}, or use another place; $OT2DEPLOY_CACHE says where the store is.",
-        ) from error
+        raise DiskFailure(f"{place}: {os.strerror(number)}", next=f"{way}, or {_elsewhere(place)}.") from error
+
+
+def _elsewhere(place: Path) -> str:
+    """How to write to another directory than that of a path."""
+    if place.is_relative_to(cache_root()):
+        return "use another place; $OT2DEPLOY_CACHE says where the store is"
+    return f"use another directory than {place if place.is_dir() else place.parent}"
 
 
 def _number(error: OSError) -> int | None:

@@ -6,17 +6,19 @@ import datetime
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urljoin, urlsplit
 
-from builder.environment import Environment
+from builder.environment import Environment, Index
 from builder.errors import BuildFailure
-from builder.fetch import public
-from builder.files import digest_of, sha256_bytes, write_bytes
+from builder.fetch import Fetcher, public
+from builder.files import digest_of, sha256_bytes, sha256_file, write_bytes
+from builder.index.layout import OWN
 from builder.local import LocalFile
+from builder.resolving import PAGE, directory_of, for_resolving, is_tree
 from builder.uv import Question
 
 SCHEMA = 1
@@ -45,7 +47,9 @@ class LockedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Locked:
-    """A package of a lock. `marker` (PEP 508) says where it is wanted, `parents` by whom ("" for the environment)."""
+    """A package of a lock. `marker` (PEP 508) says where it is wanted, `parents` by whom ("" for the environment),
+    `index` which of the project's indexes has it ("" for any other).
+    """
 
     name: str
     version: str
@@ -54,12 +58,13 @@ class Locked:
     wheels: tuple[LockedFile, ...] = ()
     sdist: LockedFile | None = None
     parents: tuple[str, ...] = ()
+    index: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
     """A lock file: `digest` is its sha256, `key` that of the inputs it was made from, `uv` the
-    version that made it. It is parsed when asked for.
+    version that made it, `listings` digests of what directories among its indexes held. It is parsed when asked for.
     """
 
     path: Path
@@ -67,6 +72,7 @@ class Lock:
     key: str
     as_of: str
     uv: str | None
+    listings: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def packages(self) -> tuple[Locked, ...]:
@@ -82,24 +88,21 @@ def lock(
     uv_version: str | None,
     local: Sequence[LocalFile] = (),
     upgrade: bool = False,
+    fetcher: Fetcher | None = None,
 ) -> Lock:
     """The environment's lock in the directory `where`: that of before if its inputs are the same, else a new one.
 
-    Without an as-of date in the environment the day of the first lock is used, recorded in it and kept until
-    `upgrade`. Raises BuildFailure with uv's explanation.
+    The indexes that it names are looked at by `fetcher` first. Without an as-of date in the environment the day of the
+    first lock is used, recorded in it and kept until `upgrade`. Raises BuildFailure with uv's explanation,
+    NetworkFailure for an index that is not there.
     """
     before = read(environment, where)
     if not upgrade and (known := current(environment, where, local, uv_version)):
         return known
     kept = before.as_of if before and not upgrade else None
     as_of = environment.as_of or kept or datetime.datetime.now(datetime.UTC).date().isoformat()
-    question = Question(
-        requirements=[*environment.requirements, *(file.requirement for file in local)],
-        constraints=environment.constraints,
-        python=environment.python,
-        as_of=as_of,
-        indexes=environment.indexes,
-    )
+    question = _question(environment, local, as_of, fetcher or Fetcher())
+    listings = _listings(environment)  # before uv reads them: what comes in between is not in the lock
     with tempfile.TemporaryDirectory(prefix="ot2deploy-lock-") as work:
         made = Path(work) / "pylock.toml"
         try:
@@ -108,18 +111,37 @@ def lock(
             error.subject = error.subject or environment.name
             raise
         text = made.read_text(encoding="utf-8")
-    header = {"schema": SCHEMA, "key": input_key(environment, local, uv_version), "as_of": as_of, "uv": uv_version}
+    header: dict[str, Any] = {"schema": SCHEMA, "key": input_key(environment, local, uv_version)}
+    header |= {"as_of": as_of, "uv": uv_version, **({"listings": listings} if listings else {})}
     write_bytes(path_of(environment, where), _with_notes(text, header, parents))
     written = read(environment, where)
     assert written is not None
     return written
 
 
+def _question(environment: Environment, local: Sequence[LocalFile], as_of: str, fetcher: Fetcher) -> Question:
+    """What uv is asked, its indexes having been looked at."""
+    return Question(
+        requirements=[*environment.requirements, *(file.requirement for file in local)],
+        constraints=environment.constraints,
+        python=environment.python,
+        as_of=as_of,
+        indexes=for_resolving(environment.indexes, fetcher),
+        first_index=any(index.branched for index in environment.indexes),
+    )
+
+
 def current(environment: Environment, where: Path, local: Sequence[LocalFile], uv_version: str | None) -> Lock | None:
-    """The lock that is there if it was made from the same inputs; where there is no uv, by whatever uv it was made."""
+    """The lock that is there if it was made from the same inputs; where there is no uv, by whatever uv it was made.
+
+    A directory that is not there now, on a stick that was pulled out, is taken to hold what it did.
+    """
     found = read(environment, where)
     versions = [uv_version] if uv_version or not found else [found.uv]
-    return found if found and found.key in [input_key(environment, local, version) for version in versions] else None
+    if not found or found.key not in [input_key(environment, local, version) for version in versions]:
+        return None
+    same = all(found.listings.get(name) == digest for name, digest in _listings(environment).items())
+    return found if same else None
 
 
 def path_of(environment: Environment, where: Path) -> Path:
@@ -140,21 +162,26 @@ def read(environment: Environment, where: Path) -> Lock | None:
         if not isinstance(header, dict) or header.get("schema") != SCHEMA:
             return None
         return Lock(
-            path=path, digest=sha256_bytes(data), key=str(header["key"]), as_of=str(header["as_of"]), uv=header["uv"]
+            path=path,
+            digest=sha256_bytes(data),
+            key=str(header["key"]),
+            as_of=str(header["as_of"]),
+            uv=header["uv"],
+            listings=dict(header.get("listings", {})),
         )
     except (ValueError, KeyError):
         return None
 
 
 def input_key(environment: Environment, local: Sequence[LocalFile], uv_version: str | None) -> str:
-    """sha256 of everything that decides a resolution."""
+    """sha256 of everything that decides a resolution, but for what directories hold."""
     return digest_of(
         {
             "requirements": sorted(environment.requirements),
             "constraints": sorted(environment.constraints),
             "as_of": environment.as_of,
             "python": environment.python,
-            "indexes": [[index.name, public(index.url), _listing(index.url)] for index in environment.indexes],
+            "indexes": [[index.name, public(index.url)] for index in environment.indexes],
             "local": sorted([file.name, file.sha256] for file in local),
             "uv": uv_version,
         }
@@ -199,6 +226,7 @@ def _locked(package: Any, parents: tuple[str, ...], origin: str) -> Locked:
         wheels=tuple(wheels),
         sdist=sdist,
         parents=parents,
+        index=package.index or "",
     )
 
 
@@ -212,13 +240,23 @@ def _file(entry: Any, name: str, origin: str) -> LockedFile:
     return LockedFile(filename=filename, url=url, sha256=sha256, size=entry.size, uploaded=uploaded)
 
 
-def _listing(url: str) -> list[list[object]]:
-    """Names, sizes and times of a directory of wheels: a new file there asks for a new lock."""
-    if not url.startswith("file:"):
-        return []
-    directory = Path(unquote(urlsplit(url).path))
+def listing(index: Index) -> str | None:
+    """Digest of what a directory offers: names, sizes and times of wheels, or names and sha256 of pages, which are
+    drawn again and copied without a change. None for an index elsewhere, and for a directory that is not there.
+    """
+    directory = directory_of(index)
+    if directory is None or not directory.is_dir():
+        return None
+    if is_tree(directory):
+        return digest_of(sorted([path.parent.name, sha256_file(path)] for path in directory.glob(f"*/{PAGE}")))
     found = [(path.name, path.stat()) for path in directory.glob("*") if path.is_file()]
-    return sorted([name, facts.st_size, facts.st_mtime_ns] for name, facts in found)
+    return digest_of(sorted([name, facts.st_size, facts.st_mtime_ns] for name, facts in found))
+
+
+def _listings(environment: Environment) -> dict[str, str]:
+    """What the directories among an environment's indexes hold for a resolver. A new file there asks for a new lock."""
+    found = {index.name: listing(index.branch(OWN)) for index in environment.indexes}
+    return {name: digest for name, digest in found.items() if digest}
 
 
 def _with_notes(text: str, header: Mapping[str, Any], parents: Mapping[str, Sequence[str]]) -> bytes:

@@ -135,6 +135,7 @@ def build_package(
     build_dependencies: Sequence[str] | None = None,
     *,
     constraints: Sequence[str] = (),
+    requires: Sequence[str] = (),
     as_of: str | None = None,
     libraries: Sequence[str] = (),
     headers_of: Sequence[str] | None = None,
@@ -155,7 +156,8 @@ def build_package(
     `source` is where its source is, if not the index's sdist; it counts if it is pinned. `setup_py_commands` are run
     in order instead of the project's PEP 517 back end; `build_dependencies` come on top of what the project asks for.
 
-    `constraints` hold for build requirements, `as_of` (YYYY-MM-DD) hides those uploaded later. `libraries` are static
+    `constraints` hold for build requirements, `as_of` (YYYY-MM-DD) hides those uploaded later. `requires` limits the
+    versions that the finished wheel is installed beside, where its own metadata does not. `libraries` are static
     ones of the target (`builder.toolchain.sysroot` lists them). `headers_of` are projects whose wheel for the target is
     made first, its C headers standing before the host's; numpy is one where it is a build dependency and none is
     named. `native` are globs of shared objects that the wheel must hold, () for a pure wheel; `build_paths` of those

@@ -148,10 +148,10 @@ def load(name: str, directory: Path = HERE) -> Profile:
     if name not in names(directory):
         from difflib import get_close_matches
 
-        close = get_close_matches(name, [*names(directory), "host"], 1)
+        close = sorted(get_close_matches(name, [*names(directory), "host"]))
         raise UsageFailure(
             f"no profile is named {name}",
-            why=f"Did you mean {close[0]}?" if close else "",
+            why=f"Did you mean {' or '.join(close)}?" if close else "",
             next="Profiles: " + ", ".join([*names(directory), "host"]),
         )
     return parse(path.read_text(encoding="utf-8"), str(path))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import builder
 from builder.bundle import Bundle
 from builder.engine import Engine
-from builder.environment import Environment
+from builder.environment import Environment, Index
+from builder.fetch import public
 from builder.files import digest_of, sha256_file
 from builder.local import LocalFile
-from builder.lock import Lock
+from builder.lock import Lock, listing
 from builder.profile import Profile
 from builder.store import Store
 
 KIND = "bundle"
+RENEWED = "renewed"
+OFFERED = "offered"
 
 
 def key(environment: Environment, profile: Profile, engine: Engine, locked: Lock, files: Sequence[LocalFile]) -> str:
@@ -29,11 +33,30 @@ def key(environment: Environment, profile: Profile, engine: Engine, locked: Lock
             "lock": [locked.digest, locked.key],
             "profile": [profile.as_dict(), profile.markers],
             "recipes": [contents(directory) for directory in engine.search.packages],
+            "offers": [_offered(index.branch(profile.name), engine.store) for index in environment.indexes],
+            "renewed": engine.store.answer(RENEWED, locked.key),
             "repair": engine.repair,
             "toolchain": [engine.toolchain, zig_version()],
             "code": code(),
         }
     )
+
+
+def _offered(index: Index, store: Store) -> str | None:
+    """What a directory holds, or held when it was there last; None for an index elsewhere."""
+    where, found = digest_of(public(index.url)), listing(index)
+    known = store.answer(OFFERED, where)
+    if found and found != known:
+        store.keep_answer(OFFERED, where, found)
+    return found or known
+
+
+def renew(locked: Lock, store: Store) -> None:
+    """Lets the next bundle of a lock be made anew, with what the indexes have then.
+
+    Without it whoever pushes again pushes what other robots have, whatever was uploaded in between.
+    """
+    store.keep_answer(RENEWED, locked.key, datetime.now(UTC).isoformat())
 
 
 def bundle(key: str, store: Store) -> Bundle | None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,60 +74,49 @@ def run(
     log: Path | None = None,
     check: bool = True,
     subject: str = "",
+    called: str = "",
 ) -> Finished:
     """Runs a program to its end in a process group of its own.
 
     `env` is the whole environment (default: `environment()`). With `log`, both streams go to that file and the
     tail of it stands in the error. In time-out (seconds), or when we are interrupted, the whole group is killed.
+    `called` is what errors call the program, in place of the first words of its argv.
     Raises ToolFailure when the program is missing, runs too long or, with `check`, ends with a status other than 0;
     DiskFailure when it says that the disk was full.
     """
     words = tuple(str(word) for word in argv)
-    sink = log.open("ab") if log else None
-    try:
-        with _guard:
-            if _stops:
-                raise ToolFailure(f"{_short(words)} was not started: interrupted", argv=words, subject=subject)
-            watchdog = _watchdog()
-            process = subprocess.Popen(
-                words,
-                cwd=cwd,
-                env=dict(environment() if env is None else env),
-                stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-                stdout=sink or subprocess.PIPE,
-                stderr=subprocess.STDOUT if sink else subprocess.PIPE,
-                start_new_session=True,
-            )
-            _children.add(process)
-            _tell(watchdog, "+", process)
-    except OSError as error:
-        raise ToolFailure(f"cannot start {words[0]}: {error.strerror or error}", argv=words, subject=subject) from error
-    finally:
-        if sink:
-            sink.close()
+    called = called or short(words)
+    process = _started(words, called, subject, cwd=cwd, env=env, fed=input is not None, log=log)
     try:
         out, err = process.communicate(input, timeout=timeout)
     except subprocess.TimeoutExpired:
         _kill(process)
-        raise ToolFailure(
-            f"{_short(words)} did not end within {timeout:g} s", argv=words, subject=subject, output=tail(log)
-        ) from None
+        what = f"{called} did not end within {timeout:g} s"
+        raise ToolFailure(what, argv=words, subject=subject, output=tail(log)) from None
     except BaseException:
         _kill(process)
         raise
     finally:
-        with _guard:
-            _children.discard(process)
-            _tell(watchdog, "-", process)
-    finished = Finished(
-        argv=words,
-        status=process.returncode,
-        stdout=(out or b"").decode(errors="replace"),
-        stderr=(err or b"").decode(errors="replace"),
-    )
+        _forget(process)
+    stdout, stderr = ((text or b"").decode(errors="replace") for text in (out, err))
+    finished = Finished(argv=words, status=process.returncode, stdout=stdout, stderr=stderr)
     if check and finished.status != 0:
-        raise _failure(finished, tail(log) if log else finished.stderr or finished.stdout, subject)
+        output = tail(log) if log else stderr or stdout
+        raise ended_badly(called, argv=words, status=finished.status, output=output, subject=subject)
     return finished
+
+
+def ended_badly(called: str, *, argv: tuple[str, ...], status: int, output: str, subject: str = "") -> Failure:
+    """Why a program ended with a status other than 0, here or in a container: most say it when the disk was full."""
+    what = f"{called} ended with status {status}"
+    if NO_ROOM.search(output):
+        return DiskFailure(
+            f"{what}: no space left on this host",
+            subject=subject,
+            details=last_lines(output),
+            next="Free some space, or use another place; $OT2DEPLOY_CACHE says where builds and the store are.",
+        )
+    return ToolFailure(what, argv=argv, status=status, output=output, subject=subject)
 
 
 @contextmanager
@@ -198,23 +187,51 @@ def _watchdog() -> subprocess.Popen[bytes] | None:
     return process
 
 
+def _started(
+    words: tuple[str, ...],
+    called: str,
+    subject: str,
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    fed: bool,
+    log: Path | None,
+) -> subprocess.Popen[bytes]:
+    """A program in a group of its own that `stopping` and the watchdog know of; none begins while we are stopping."""
+    with log.open("ab") if log else nullcontext() as sink:
+        try:
+            with _guard:
+                if _stops:
+                    raise ToolFailure(f"{called} was not started: interrupted", argv=words, subject=subject)
+                watchdog = _watchdog()
+                process = subprocess.Popen(
+                    words,
+                    cwd=cwd,
+                    env=dict(environment() if env is None else env),
+                    stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
+                    stdout=sink or subprocess.PIPE,
+                    stderr=subprocess.STDOUT if sink else subprocess.PIPE,
+                    start_new_session=True,
+                )
+                _children.add(process)
+                _tell(watchdog, "+", process)
+                return process
+        except OSError as error:
+            what = f"cannot start {words[0]}: {error.strerror or error}"
+            raise ToolFailure(what, argv=words, subject=subject) from error
+
+
+def _forget(process: subprocess.Popen[bytes]) -> None:
+    """What has ended is nobody's to end any more: its number may soon be another's."""
+    with _guard:
+        _children.discard(process)
+        _tell(_watchdog(), "-", process)
+
+
 def _tell(watchdog: subprocess.Popen[bytes] | None, sign: str, process: subprocess.Popen[bytes]) -> None:
     if watchdog and watchdog.stdin:
         with contextlib.suppress(OSError):  # somebody ended it: nothing is lost but the second line of defence
             os.write(watchdog.stdin.fileno(), f"{sign} {process.pid}\n".encode())
-
-
-def _failure(finished: Finished, output: str, subject: str) -> Failure:
-    """Why a program ended badly: most say it when the disk was full, each in its way."""
-    what = f"{_short(finished.argv)} ended with status {finished.status}"
-    if NO_ROOM.search(output):
-        return DiskFailure(
-            f"{what}: no space left on this host",
-            subject=subject,
-            details=last_lines(output),
-            next="Free some space, or use another place; $OT2DEPLOY_CACHE says where builds and the store are.",
-        )
-    return ToolFailure(what, argv=finished.argv, status=finished.status, output=output, subject=subject)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -229,7 +246,8 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _short(words: tuple[str, ...]) -> str:
+def short(words: tuple[str, ...]) -> str:
+    """The first words of an argv, paths by their names."""
     return " ".join([Path(words[0]).name, *(Path(word).name if word.startswith("/") else word for word in words[1:4])])
 
 

@@ -122,7 +122,7 @@ def _wanted(package: Locked, chosen: dict[str, Locked], profile: Profile, local:
     def origin(file: LockedFile) -> str:
         if file.sha256 in local:
             return "local"
-        return "index" if file.url.startswith("file:") else "public"
+        return "index" if package.index or file.url.startswith("file:") else "public"
 
     groups = ([file for file in package.wheels if origin(file) == kind] for kind in ("local", "index", "public"))
     rated = [

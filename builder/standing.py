@@ -9,27 +9,34 @@ from builder.bundle import Bundle
 from builder.files import digest_of
 from builder.store import Store
 
-KIND, FORMAT = "qualified", 1
+KIND, FORMAT = "qualified", 2
 UNPROVED, PROVED, FAILED = "audited", "emulated", "failed when emulated"
+PARTLY = "emulated, deep checks not run"
 
 
-def keep(bundle: Bundle, store: Store, *, title: str, interpreter: str, identity: str, ok: bool) -> None:
-    """Keeps how a bundle did on an interpreter, whose digest is `identity`; `title` may be that of its twin."""
+def keep(bundle: Bundle, store: Store, *, title: str, interpreter: str, identity: str, ok: bool, whole: bool) -> None:
+    """Keeps how a bundle did on an interpreter, whose digest is `identity`; `title` may be that of its twin.
+
+    `whole` says that its deep checks were run, too, or that it has none. What was proved whole stays so when the others
+    are run once more and pass.
+    """
     moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    entry = {"ok": ok, "title": title, "interpreter": interpreter, "at": moment}
-    key = _key(bundle)
+    entry = {"ok": ok, "whole": whole, "title": title, "interpreter": interpreter, "at": moment}
+    key, one = _key(bundle), digest_of([identity, title])
     with store.lock(f"{KIND}-{key}"):
         known: dict[str, Any] = store.answer(KIND, key) or {}
-        store.keep_answer(KIND, key, {**known, digest_of([identity, title]): entry})
+        before = known.get(one)
+        entry["whole"] = whole or bool(ok and before and before["ok"] and before["whole"])
+        store.keep_answer(KIND, key, {**known, one: entry})
 
 
 def standing(bundle: Bundle, store: Store) -> str:
-    """A bundle's proof in a few words: "emulated", "audited; cp311 twin ... emulated", "failed when emulated" ..."""
+    """A bundle's proof in a few words: "emulated", "audited; cp311 twin ...: emulated, deep checks not run" ..."""
     known: dict[str, Any] = store.answer(KIND, _key(bundle)) or {}
     if not known:
         return UNPROVED
     latest = max(known.values(), key=lambda entry: str(entry["at"]))
-    how = PROVED if latest["ok"] else FAILED
+    how = FAILED if not latest["ok"] else PROVED if latest["whole"] else PARTLY
     return how if latest["title"] == bundle.profile else f"{UNPROVED}; {latest['title']}: {how}"
 
 

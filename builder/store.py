@@ -145,8 +145,8 @@ class Store:
         return found["value"] if found and found.get("schema") == SCHEMA else None
 
     def keep_answer(self, kind: str, key: str, value: Any) -> None:
-        """Keeps a JSON value for a question."""
-        write_json(self._answer_path(kind, key), {"schema": SCHEMA, "value": value})
+        """Keeps a JSON value for a question. It is not synced: an answer that a power cut took is asked for again."""
+        write_json(self._answer_path(kind, key), {"schema": SCHEMA, "value": value}, synced=False)
 
     def lock(self, key: str) -> contextlib.AbstractContextManager[None]:
         """Holds `key` against other threads and processes, so that nothing is done twice at the same time."""

@@ -5,31 +5,44 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from builder import places, recipe
-from builder.environment import NAME, Environment, safe_name
+from builder.environment import NAME, Environment, Index, safe_name
 from builder.environment_file import FILE, load
 from builder.errors import UsageFailure
-from builder.fetch import login_of, public
+from builder.fetch import login_of, public, split
 
 RECIPE = "build.py"
 PINNED = re.compile(r"sha256=[0-9a-f]{64}")
 ARCHIVES = (".whl", ".tar.gz", ".zip")
 BUILT = ("pyproject.toml", "setup.py")  # a directory that has one of these is something to install
-GATHERED = ("inventory.yaml", "environments")  # one that has these instead is where robots are looked after
+GATHERED = (
+    "inventory.yaml",
+    "ot2deploy.yaml",
+    "environments",
+)  # one that has these instead is where robots are looked after
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Directories of environments and of recipes, first match wins: the user's own first, the shipped ones last."""
+    """Directories of environments and of recipes, first match wins: the user's own first, the shipped ones last.
+
+    `indexes` hold for every target, after those that its own file names; `first` for this command, before them.
+    """
 
     environments: tuple[Path, ...] = field(default_factory=lambda: (places.shipped("environments"),))
     packages: tuple[Path, ...] = field(default_factory=lambda: (places.shipped("package"),))
+    indexes: tuple[Index, ...] = ()
+    first: tuple[Index, ...] = ()
+
+    def indexed(self, environment: Environment) -> Environment:
+        """The environment with the indexes that hold for every target beside its own."""
+        return environment.with_indexes(first=self.first, last=self.indexes)
 
 
 def resolve(target: str, search: Search, *, base: Path | None = None) -> Environment:
@@ -39,7 +52,10 @@ def resolve(target: str, search: Search, *, base: Path | None = None) -> Environ
     Names of environments and recipes are looked up as given, then however they are written (PEP 503).
     Raises UsageFailure with did-you-mean, ConfigFailure for a wrong environment file.
     """
-    target, base = target.strip(), base or Path.cwd()
+    return search.indexed(_meant(target.strip(), search, base or Path.cwd()))
+
+
+def _meant(target: str, search: Search, base: Path) -> Environment:
     if re.match(r"[a-z+]+://|file:", target):
         return _unshared(_url(target), search)
     if target.startswith((".", "/", "~")) or (" @ " not in target and target.endswith(ARCHIVES)):
@@ -174,7 +190,7 @@ def _has(directory: Path, names: tuple[str, ...]) -> bool:
 
 def _url(target: str) -> Environment:
     _pinned(target)
-    filename = unquote(urlsplit(target).path.rpartition("/")[2])
+    filename = unquote(split(target).path.rpartition("/")[2])
     if not filename.endswith(ARCHIVES):
         raise UsageFailure(f"{filename or target} is neither a wheel nor a source distribution")
     project = filename.split("-")[0] if filename.endswith(".whl") else filename.rpartition("-")[0]
@@ -185,18 +201,19 @@ def _url(target: str) -> Environment:
 
 
 def _pinned(url: str) -> None:
+    parts = split(url)
     if login_of(url):
         raise UsageFailure(
             f"the URL {public(url)} holds a user name or password",
             why="It would be kept in the lock and in the release on the robot.",
             next="Put them into ~/.netrc, and leave them out of the URL.",
         )
-    if urlsplit(url).scheme.startswith("git+"):
+    if parts.scheme.startswith("git+"):
         raise UsageFailure(
             f"{public(url)} is a repository, which no sha256 can pin",
             next="Name a checkout of it by its path, or write a recipe with git_source(url, commit) (docs/recipes.md).",
         )
-    if not PINNED.fullmatch(urlsplit(url).fragment):
+    if not PINNED.fullmatch(parts.fragment):
         raise UsageFailure(
             "a URL needs #sha256=<64 hexadecimal digits> at its end",
             why="What is behind a URL can change; the hash says which file is meant.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import re
 import shutil
@@ -12,12 +13,14 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from builder.environment import Index
 from builder.errors import BuildFailure, MissingExtra, NetworkFailure, OfflineFailure, ToolFailure
+from builder.fetch import public
 from builder.files import write_bytes
+from builder.resolving import directory_of, is_tree
 from builder.run import Finished, environment, run
+from builder.uv_settings import LISTS, OLDEST, settings
 
 RESOLVE, INSTALL, QUICK = 900.0, 1800.0, 120.0  # seconds
 # uv's own settings for reaching indexes, caches and interpreters. What changes a result (UV_FIND_LINKS,
@@ -32,6 +35,9 @@ FINDING = threading.Lock()
 NO_NETWORK = re.compile(
     r"error sending request|dns error|failed to lookup|connect(ion)? (error|refused)|timed out", re.I
 )
+ONLY_THERE = re.compile(r"`([^`]+)` was found on (\S+), but not at the requested version")
+OTHER_STRATEGY = "--index-strategy"  # uv's hint to look elsewhere for it: what must not be done to a lab's own name
+TOO_OLD = re.compile(r"Required uv version")
 NOT_CACHED = re.compile(r"network (is|was) disabled|not found in the cache|needs to be downloaded", re.I)
 
 
@@ -39,7 +45,8 @@ NOT_CACHED = re.compile(r"network (is|was) disabled|not found in the cache|needs
 class Question:
     """What is to be resolved together: PEP 508 lines, and how far to look.
 
-    `python` is the oldest Python it must hold for, `as_of` a date (YYYY-MM-DD) after which nothing was uploaded.
+    `python` is the oldest Python it must hold for, `as_of` a date (YYYY-MM-DD) after which nothing was uploaded but to
+    `indexes`. With `first_index` a name that one index has is looked up in no other, whatever the user's settings say.
     """
 
     requirements: Sequence[str]
@@ -47,6 +54,7 @@ class Question:
     python: str
     as_of: str
     indexes: Sequence[Index] = ()
+    first_index: bool = False
 
 
 class Uv:
@@ -58,6 +66,7 @@ class Uv:
     def compile_lock(self, question: Question, out: Path) -> dict[str, list[str]]:
         """Writes a universal pylock file with hashes to `out`; returns who asks for each package (names, or "" for us).
 
+        Packages of the question's indexes say in the file from which they are (`index`, PEP 751).
         Raises BuildFailure with uv's explanation when the requirements contradict each other, NetworkFailure when an
         index cannot be reached.
         """
@@ -70,12 +79,13 @@ class Uv:
             self._resolve([*argv, "--format", "pylock.toml", "--output-file", locked], work, question, self.offline)
             # The same answer as text says who wants what. All of it is in uv's cache now, and asking the index about
             # a hundred packages again would take longer than the resolution itself.
-            text = [*argv, "--annotation-style", "line"]
+            text = [*argv, "--annotation-style", "line", "--emit-index-annotation"]
             try:
                 finished = self._resolve(text, work, question, offline=True)
             except BuildFailure:
                 finished = self._resolve(text, work, question, self.offline)
-            write_bytes(out, locked.read_bytes())
+            from_ours = origins(finished.stdout, question.indexes)
+            write_bytes(out, _with_origins(locked.read_text(encoding="utf-8"), from_ours).encode())
         return parents(finished.stdout)
 
     def venv(self, path: Path, *, python: Path) -> None:
@@ -136,8 +146,9 @@ class Uv:
         return made[0]
 
     def _resolve(self, argv: Sequence[str | Path], cwd: Path, question: Question, offline: bool) -> Finished:
+        named = [index for index in question.indexes if not _is_flat(index)]
         try:
-            return self._run(argv, RESOLVE, cwd=cwd, offline=offline, indexes=question.indexes)
+            return self._run(argv, RESOLVE, cwd=cwd, offline=offline, indexes=named)
         except ToolFailure as error:
             raise _explained(error, offline, question) from error
 
@@ -168,8 +179,14 @@ class Uv:
         indexes: Sequence[Index] = (),
     ) -> Finished:
         mode = ["--offline"] if (self.offline if offline is None else offline) else []
+        asked = _environment(os.environ)
+        if indexes:
+            assert cwd is not None, "uv reads its settings where it works"
+            told = settings(indexes, asked)
+            write_bytes(cwd / "uv.toml", told.text.encode())
+            asked = {**{name: value for name, value in asked.items() if name not in LISTS}, **told.variables}
         words = [self.program, *mode, "--no-progress", "--color", "never", *argv]
-        return run(words, timeout=timeout, cwd=cwd, env=_environment(os.environ, indexes), log=log, check=check)
+        return run(words, timeout=timeout, cwd=cwd, env=asked, log=log, check=check)
 
 
 def find(*, offline: bool = False) -> Uv:
@@ -221,6 +238,32 @@ def parents(text: str) -> dict[str, list[str]]:
     return found
 
 
+def origins(text: str, indexes: Iterable[Index]) -> dict[str, str]:
+    """The URL of the index that each package comes from, of those that come from `indexes`; by the lines of `parents`
+    and what uv says below each: `# from URL`.
+    """
+    ours = {public(index.url).rstrip("/") for index in indexes}
+    found, name = {}, ""
+    for line in text.splitlines():
+        if package := re.match(r"[A-Za-z0-9._-]+", line):
+            name = package[0].lower()
+        url = line.partition("# from ")[2]
+        if url.rstrip("/") in ours:
+            found[name] = url
+    return found
+
+
+def _with_origins(text: str, found: Mapping[str, str]) -> str:
+    """A pylock file in which packages say from which index they are."""
+    lines = []
+    for line in text.splitlines():
+        lines.append(line)
+        named = re.fullmatch(r'name = "(.+)"', line)
+        if named and named[1] in found:
+            lines.append(f"index = {json.dumps(found[named[1]])}")
+    return "\n".join([*lines, ""])
+
+
 def _compile_argv(question: Question) -> list[str]:
     argv = [
         "pip",
@@ -233,28 +276,38 @@ def _compile_argv(question: Question) -> list[str]:
     ]
     argv += ["--python", sys.executable, "--python-version", question.python, "--exclude-newer", end_of(question.as_of)]
     for index in question.indexes:
-        if index.url.startswith("file:"):
-            argv += ["--find-links", unquote(urlsplit(index.url).path)]
-    return argv
+        if _is_flat(index):
+            argv += ["--find-links", str(directory_of(index))]
+    return [*argv, "--index-strategy", "first-index"] if question.first_index else argv
+
+
+def _is_flat(index: Index) -> bool:
+    """Whether an index is a directory of wheels, not of pages."""
+    directory = directory_of(index)
+    return directory is not None and not is_tree(directory)
 
 
 def index_urls(outer: Mapping[str, str]) -> list[str]:
     """The URLs of the indexes that the user's environment names, to uv or to pip."""
     names = (*(name for name in PASSED if name.startswith(("UV_INDEX", "UV_DEFAULT", "UV_EXTRA"))), *PIP_INDEXES)
     words = [word for name in names for word in outer.get(name, "").split() if "://" in word]
-    return [re.sub(r"^[\w.-]+=(?=https?:)", "", word) for word in words]
+    return [_without_name(word) for word in words]
 
 
 def default_index(outer: Mapping[str, str]) -> str | None:
     """The URL of the index that uv asks first of all, where the user's environment names another than its own."""
-    return next((outer[name] for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL") if name in outer), None)
+    names = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+    found = next((outer[name] for name in names if name in outer), None)
+    return found and _without_name(found)
 
 
-def _environment(outer: Mapping[str, str], indexes: Sequence[Index] = ()) -> dict[str, str]:
-    """The child's environment: the user's index configuration goes on working, given to uv or to pip.
+def _without_name(word: str) -> str:
+    """The URL of an index that may have a name in uv's variables: `lab=http://index.example/simple/`."""
+    return re.sub(r"^[\w.-]+=(?=https?:)", "", word)
 
-    Named indexes come before the user's own. They stand here and not in argv, which everybody on the host can read.
-    """
+
+def _environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """The child's environment: the user's index configuration goes on working, given to uv or to pip."""
     named = [name for name in outer if re.fullmatch(r"UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)", name)]
     extra = {}
     if not any(name in outer for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")) and outer.get("PIP_INDEX_URL"):
@@ -263,10 +316,7 @@ def _environment(outer: Mapping[str, str], indexes: Sequence[Index] = ()) -> dic
         extra["UV_INDEX"] = outer["PIP_EXTRA_INDEX_URL"]
     if "SSL_CERT_FILE" not in outer and outer.get("PIP_CERT"):
         extra["SSL_CERT_FILE"] = outer["PIP_CERT"]
-    asked = environment(extra, passed=(*PASSED, *named))
-    if urls := [index.url for index in indexes if not index.url.startswith("file:")]:
-        asked["UV_INDEX"] = " ".join([*urls, *filter(None, [asked.get("UV_INDEX")])])
-    return asked
+    return environment(extra, passed=(*PASSED, *named))
 
 
 def _explained(error: ToolFailure, offline: bool, question: Question) -> BuildFailure:
@@ -279,15 +329,20 @@ def _explained(error: ToolFailure, offline: bool, question: Question) -> BuildFa
             details=said,
         )
     if NO_NETWORK.search(error.output):
-        return _unreachable(said)
-    named = [index.name for index in question.indexes if not index.url.startswith("file:")]
-    if named and "filtered by `exclude-newer`" in error.output:
+        return _unreachable(said, question.indexes)
+    if TOO_OLD.search(error.output):
         return BuildFailure(
-            f"the requirements cannot be resolved as of {question.as_of}",
-            why=f"Either nothing fits that is so old, or the index {' or '.join(named)} gives its files no upload "
-            "times (PEP 700): uv then takes none of them, as their age is unknown.",
-            next="Set a later as_of; or name a directory with the index's wheels instead: url: ./wheels",
+            "uv is too old for the project's indexes",
+            why=f"Only uv {OLDEST} and newer can be told that they are exempt from the as-of date.",
+            next="Run: uv self update   (or: pip install --upgrade uv)",
             details=said,
+        )
+    if found := ONLY_THERE.search(error.output):
+        return BuildFailure(
+            f"{found[1]} has no such version",
+            why=f"It is a project of {public(found[2])}, so it is looked up nowhere else.",
+            next="Ask for a version that is there, or put this one into that index: ot2deploy index upload WHEEL",
+            details=tuple(line for line in said if OTHER_STRATEGY not in line),
         )
     return BuildFailure(
         "the requirements cannot be resolved",
@@ -297,11 +352,15 @@ def _explained(error: ToolFailure, offline: bool, question: Question) -> BuildFa
     )
 
 
-def _unreachable(said: tuple[str, ...]) -> NetworkFailure:
+def _unreachable(said: tuple[str, ...], indexes: Iterable[Index] = ()) -> NetworkFailure:
+    text = " ".join(said)
+    named = next((index for index in indexes if public(index.url) in text), None)
     return NetworkFailure(
-        "the package index cannot be reached",
+        f"the index {named.name} cannot be reached" if named else "the package index cannot be reached",
         why="No network, or a proxy or certificate that is not configured.",
-        next="Check the connection, UV_DEFAULT_INDEX and HTTPS_PROXY.",
+        next=f"Look whether its server runs: {public(named.url)}"
+        if named
+        else "Check the connection, UV_DEFAULT_INDEX and HTTPS_PROXY.",
         details=said,
     )
 

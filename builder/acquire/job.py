@@ -59,7 +59,9 @@ class Missing(OfflineFailure):
 
     def __init__(self, subject: str, files: tuple[str, ...]) -> None:
         self.files = files
-        super().__init__("is not in the store", subject=subject, details=files)
+        super().__init__(
+            "is not in the store", subject=subject, details=files, next="Run the same command without --offline."
+        )
 
 
 @dataclass(kw_only=True)

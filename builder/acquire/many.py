@@ -12,6 +12,7 @@ from builder import profile_host
 from builder.acquire.job import Acquired, Job, Missing
 from builder.acquire.one import new_job
 from builder.acquire.strategies import built, fitting, repaired, run
+from builder.counted import counted
 from builder.engine import Engine
 from builder.environment import Index
 from builder.errors import BuildFailure, Failure, OfflineFailure
@@ -171,15 +172,16 @@ def _together(failures: Sequence[Failure], profile: Profile, environment: str) -
         files = tuple(dict.fromkeys(_files(missing)))
         command = f"ot2deploy bundle {environment or 'TARGET'} -o FILE.ot2bundle {profile_host.option(profile)}"
         return OfflineFailure(
-            f"{len(files)} files for {profile.name} are not in the store, and --offline is set",
+            f"the store lacks {counted(len(files), 'file')} for {profile.name}, and --offline is set",
             details=files,
             next=f"Where there is internet: {command}",
         )
-    if len(failures) == 1:
-        return failures[0]
+    distinct = list({str(failure): failure for failure in failures}.values())  # a dead index is told once
+    if len(distinct) == 1:
+        return distinct[0]
     return BuildFailure(
         f"{len(failures)} packages have no wheel for {profile.name}",
-        details=tuple(line for failure in failures for line in failure.lines()),
+        details=tuple(line for failure in distinct for line in failure.lines()),
     )
 
 

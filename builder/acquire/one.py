@@ -46,10 +46,11 @@ def acquire_project(
     environment = Environment(
         name=safe_name(name), requirements=(requirement,), as_of=as_of, python=profile.python, source="requirement"
     )
+    environment = engine.search.indexed(environment)
     with engine.store.scratch() as work:
-        locked = lock(environment, work, engine.uv(), uv_version=engine.uv_version())
+        locked = lock(environment, work, engine.uv(), uv_version=engine.uv_version(), fetcher=engine.fetcher)
         (wanted,) = (package for package in select(locked, profile) if package.name == name)
-    return acquire(wanted, profile, engine, as_of=locked.as_of, report=report)
+    return acquire(wanted, profile, engine, indexes=environment.indexes, as_of=locked.as_of, report=report)
 
 
 def new_job(

@@ -113,7 +113,8 @@ def _asked(job: Job, source: Source) -> tuple[BuildRequest, str]:
         expects_native=job.wanted.native or None,
         headers_of=headers_for(job, asked.requires),
     )
-    return request, build_key(request, engine.toolchain, rust=asked.rust, offline=engine.offline)
+    key = build_key(request, engine.toolchain, rust=asked.rust, offline=engine.offline, report=job.report)
+    return request, key
 
 
 def _tell_day(job: Job) -> None:

@@ -23,7 +23,7 @@ from builder.errors import BuildFailure, ToolFailure, UsageFailure
 from builder.events import Report
 from builder.places import cache_root
 from builder.profile import Profile
-from builder.run import ending, tail
+from builder.run import ended_badly, ending, short, tail
 from builder.toolchain.choice import Choice
 from builder.toolchain.compiler import Compiler
 from builder.toolchain.container_image import ensure_image
@@ -105,15 +105,18 @@ class Contained:
         log: Path,
         timeout: float,
         subject: str,
+        called: str = "",
     ) -> None:
         """Runs a program in the container."""
-        words = [self.seen(str(word)) for word in argv]
+        words = tuple(self.seen(str(word)) for word in argv)
         with log.open("ab") as sink:
-            status = self._call(words, cwd=self.seen(str(cwd)), variables=variables, log=sink, timeout=timeout)
+            status = self._call(list(words), cwd=self.seen(str(cwd)), variables=variables, log=sink, timeout=timeout)
+        called, output = called or short(words), tail(log)
+        if status is None:
+            what = f"{called} did not end within {timeout:g} s"
+            raise ToolFailure(what, argv=words, subject=subject, output=output)
         if status != 0:
-            ended = f"did not end within {timeout:g} s" if status is None else f"ended with status {status}"
-            what = f"{' '.join([Path(words[0]).name, *words[1:4]])} {ended}"
-            raise ToolFailure(what, argv=tuple(words), status=status, output=tail(log), subject=subject)
+            raise ended_badly(called, argv=words, status=status, output=output, subject=subject)
 
     def _quick(self, words: list[str]) -> str:
         said = io.BytesIO()

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from builder.build.log import cause
 from builder.build.place import Place
 from builder.build.request import BuildRequest
 from builder.build.sources import Backend
-from builder.errors import BuildFailure
+from builder.errors import BuildFailure, ToolFailure
 
 SETUP_PY = ("setuptools", "wheel")
+SIGNALLED = 128  # from here on a status says which signal ended a program, as a negative one does
 HOOK = Path(__file__).parent / "hook.py"
 
 
@@ -90,7 +92,7 @@ class Frontend:
         asked = {"backend": self.backend.name, "backend_path": list(self.backend.path), "hook": name}
         script = Path(shutil.copy(HOOK, self.scratch))
         question.write_text(json.dumps({**asked, "optional": optional, "arguments": self._seen(arguments)}))
-        self._run([script, question, answer])
+        self._run([script, question, answer], f"its build back end ({self.backend.module})", name)
         return json.loads(answer.read_text())
 
     def _seen(self, value: Any) -> Any:
@@ -110,14 +112,23 @@ class Frontend:
             "bdist_wheel": ["--dist-dir", out, "--plat-name", f"linux_{self.request.profile.machine}"],
         }
         for command in self.request.recipe.setup_py_commands:
-            self._run(["setup.py", *command.split(), *told.get(command, [])])
+            self._run(["setup.py", *command.split(), *told.get(command, [])], "its setup.py", command)
 
-    def _run(self, words: list[str | Path]) -> None:
-        self.place.run(
-            [self.venv / "bin" / "python", *words],
-            cwd=self.tree,
-            variables={**self.variables, "TMPDIR": str(self.scratch)},
-            log=self.log,
-            timeout=self.deadline,
-            subject=self._subject,
-        )
+    def _run(self, words: list[str | Path], who: str, step: str) -> None:
+        """Runs a step in the environment. A failure says that `who` failed, and why in the words of what it called."""
+        begun = self.log.stat().st_size if self.log.exists() else 0
+        try:
+            self.place.run(
+                [self.venv / "bin" / "python", *words],
+                cwd=self.tree,
+                variables={**self.variables, "TMPDIR": str(self.scratch)},
+                log=self.log,
+                timeout=self.deadline,
+                subject=self._subject,
+                called=f"{who}, in {step},",
+            )
+        except ToolFailure as failure:
+            if failure.status is not None:
+                said = cause(self.log, begun) if 0 < failure.status < SIGNALLED else ""
+                failure.what = f"{who} failed in {step}: {said or f'status {failure.status}'}"
+            raise

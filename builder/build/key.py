@@ -7,20 +7,28 @@ import functools
 from builder.build.frontend import HOOK
 from builder.build.parts import source_part
 from builder.build.request import BuildRequest
+from builder.docker import engine
+from builder.errors import BuildFailure
+from builder.events import Report, silent
 from builder.files import digest_of, sha256_file
 from builder.toolchain import headers, sysroot
+from builder.toolchain.choice import parse
 from builder.toolchain.compiler import identity_of
+from builder.toolchain.container_image import ensure_image
+from builder.toolchain.interpreter import find_interpreter
 from builder.toolchain.rust import find_rust
 from builder.toolchain.wrapper import DATA
 
 FORMAT = 1  # raise it when we write another wheel of the same things: another tag, bill of materials, packing
 
 
-def build_key(request: BuildRequest, toolchain: str, *, rust: bool, offline: bool = False) -> str:
-    """Digest of source, recipe, profile, day, headers, libraries, compilers and our own part in a build.
+def build_key(
+    request: BuildRequest, toolchain: str, *, rust: bool, offline: bool = False, report: Report = silent
+) -> str:
+    """Digest of source, recipe, profile, day, headers, libraries, compilers, image and our own part in a build.
 
-    `rust` says that the build calls cargo. Static libraries and Rust are got where they are not here yet, as the build
-    would. Raises what getting them raises.
+    `rust` says that the build calls cargo. Static libraries, Rust and a container's image are got where they are not
+    here yet, as the build would. Raises what getting them raises.
     """
     recipe, profile = request.recipe, request.profile
     libraries = sysroot.prepare_sysroot(profile, recipe.libraries if recipe else (), offline=offline)
@@ -37,8 +45,35 @@ def build_key(request: BuildRequest, toolchain: str, *, rust: bool, offline: boo
             "libraries": libraries and dict(libraries.packages),
             "compiler": identity_of(toolchain, offline=offline),
             "rust": compiler and [compiler.version, compiler.commit, compiler.host],
+            "python": _python(profile.python),
+            "image": _image(toolchain, profile.python, offline=offline, report=report),
         }
     )
+
+
+def _python(minor: str) -> str | None:
+    """The version of the CPython that back ends run in, where there is one here.
+
+    Its C headers are compiled against where the target's distribution gives none, and their inline functions and
+    PY_VERSION differ between patch versions. Debian's own headers are not in the key: they stay those of one upstream
+    version as long as that Debian is supported.
+    """
+    try:
+        return find_interpreter(minor).version
+    except BuildFailure:  # the build will say what to install, unless its container has one
+        return None
+
+
+def _image(toolchain: str, minor: str, *, offline: bool, report: Report) -> str | None:
+    """The id of the image that builds run in: its name stays the same when it is made or got anew.
+
+    Its CPython, with headers, and the compiler for what builds run themselves come from it.
+    """
+    choice = parse(toolchain)
+    if not choice.container:
+        return None
+    docker = engine.connect()
+    return docker.identity(ensure_image(choice.image, minor, docker, report, offline=offline))
 
 
 @functools.cache

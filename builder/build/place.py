@@ -62,8 +62,10 @@ class Place(Protocol):
         log: Path,
         timeout: float,
         subject: str,
+        called: str = "",
     ) -> None:
-        """Runs a program with a clean environment and `variables`; all paths are the host's. Raises ToolFailure."""
+        """Runs a program with a clean environment and `variables`; all paths are the host's. `called` is what errors
+        call it. Raises ToolFailure, and DiskFailure when it says that the disk was full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +121,10 @@ class Here:
         log: Path,
         timeout: float,
         subject: str,
+        called: str = "",
     ) -> None:
         """Runs a program on this host."""
-        run(argv, cwd=cwd, env=environment(variables), log=log, timeout=timeout, subject=subject)
+        run(argv, cwd=cwd, env=environment(variables), log=log, timeout=timeout, subject=subject, called=called)
 
 
 def here(uv: Uv, minor: str) -> AbstractContextManager[Place]:

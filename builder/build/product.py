@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from builder.audit import Audit, audit, proven_platform
+from builder.build.log import telling_lines
 from builder.build.parts import Made, bill_of
 from builder.build.request import BuildRequest
 from builder.build.sources import has_extension_sources
@@ -17,8 +17,6 @@ from builder.build.traces import OBJECT, Traces
 from builder.errors import BuildFailure
 from builder.wheel import WheelFile
 from builder.wheel.writer import rewrite
-
-TELLING = re.compile(r"(error|warning|failed|cannot)\b", re.IGNORECASE)
 
 
 class LostNative(BuildFailure):
@@ -68,12 +66,6 @@ def check_native(wheel: WheelFile, request: BuildRequest, *, expected: bool, log
             next=f"Log: {log}",
             details=telling_lines(log),
         )
-
-
-def telling_lines(log: Path, limit: int = 10) -> tuple[str, ...]:
-    """The first lines of a log that speak of errors."""
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return tuple(line.strip()[:300] for line in lines if TELLING.search(line))[:limit]
 
 
 def finish(wheel: WheelFile, request: BuildRequest, out: Path, made: Made) -> tuple[Path, Audit]:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from builder.counted import counted
 from builder.errors import ConfigFailure
 from builder.files import canonical_json
 
@@ -51,7 +52,7 @@ def load(path: Path) -> tuple[Known, ...]:
     rows = [(data.lc.item(number)[0] + 1, row) for number, row in enumerate(data)]
     problems = [f"{path}:{line}: {text}" for line, row in rows for text in _problems(row)]
     if problems:
-        raise ConfigFailure(f"{path} has {len(problems)} problems", details=tuple(problems))
+        raise ConfigFailure(f"{path} has {counted(len(problems), 'problem')}", details=tuple(problems))
     return tuple(Known(**row, origin=f"{path}:{line}") for line, row in rows)
 
 

@@ -69,7 +69,7 @@ def qualify(bundle: Bundle, emulated: Emulated | None, options: Options, report:
     try:
         return replace(found, why=why, twin=_twin(bundle, profile, options, report))
     except Failure as failure:
-        return replace(found, why=f"{why}, and its twin could not be made: {' '.join(failure.lines())}")
+        return replace(found, why="\n".join([f"{why}, and its twin could not be made", *failure.lines()]))
 
 
 def profile_of(bundle: Bundle) -> Profile:
@@ -100,6 +100,7 @@ def _kept(bundle: Bundle, emulated: Emulated, proved: Qualified, options: Option
         interpreter=emulated.title,
         identity=emulated.identity,
         ok=proved.ok,
+        whole=not proved.left_out,
     )
     return proved
 
@@ -118,7 +119,9 @@ def _proved(bundle: Bundle, profile: Profile, emulated: Emulated, options: Optio
         progress = _Progress(profile.name, len(checks), report)
         rows += _run(checks, python, bundle.manifest["variables"], options, progress)
     found = _qualified(bundle, profile, options, rows, state=EMULATED, seconds=monotonic() - started)
-    return replace(found, interpreter=emulated.title)
+    run = {check["name"] for check in checks}
+    left_out = tuple(check["name"] for check in bundle.manifest["checks"]["deep"] if check["name"] not in run)
+    return replace(found, interpreter=emulated.title, left_out=left_out)
 
 
 def _audits(bundle: Bundle, profile: Profile, options: Options) -> Iterator[Row]:

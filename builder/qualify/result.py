@@ -60,8 +60,9 @@ class Row:
 class Qualified:
     """A bundle's proof. `state` is "emulated", where all rows were run, or "audited, not emulated".
 
-    `interpreter` is what ran the checks. `why` says why nothing was run. `twin` is the same for the bundle that was run
-    instead, `title` what it is. `unused` are entries of known failures (file:line) that no failure needed.
+    `interpreter` is what ran the checks. `why` says why nothing was run, in lines of which the first is complete in
+    itself. `twin` is the same for the bundle that was run instead, `title` what it is. `unused` are entries of known
+    failures (file:line) that no failure needed, `left_out` the deep checks that were not to be run.
     """
 
     environment: str
@@ -74,6 +75,7 @@ class Qualified:
     rows: tuple[Row, ...] = ()
     why: str = ""
     unused: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     strict: bool = False
     seconds: float = 0.0
     twin: Qualified | None = field(default=None)
@@ -82,6 +84,11 @@ class Qualified:
     def failures(self) -> tuple[Row, ...]:
         """What failed and is not known to."""
         return tuple(row for row in self.rows if row.state == "failed")
+
+    @property
+    def ran(self) -> bool:
+        """Whether anything was run: the bundle itself, or its twin."""
+        return self.state == EMULATED or (self.twin is not None and self.twin.ran)
 
     @property
     def ok(self) -> bool:
@@ -99,11 +106,13 @@ class Qualified:
         return {
             **{name: getattr(self, name) for name in ("environment", "digest", "profile", "title", "state", "wheels")},
             "ok": self.ok,
+            "ran": self.ran,
             "interpreter": self.interpreter,
             "why": self.why,
             "seconds": self.seconds,
             "checks": [{**asdict(row), "state": row.state} for row in self.rows],
             "unused": list(self.unused),
+            "left_out": list(self.left_out),
             "snippet": self.snippet,
             "twin": self.twin and self.twin.as_dict(),
         }

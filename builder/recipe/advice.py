@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from packaging.utils import canonicalize_version
 
-from builder import profile
+from builder.recipe.file import unknown_profile
 from builder.recipe.recipe import Recipe
 from builder.source import GithubDevSource, GithubReleaseSDistSource, GitSource, IndexSdist, LocalSource
-from builder.toolchain.sysroot import LIBRARIES
 
 
 def advice(recipe: Recipe) -> tuple[str, ...]:
@@ -35,28 +33,13 @@ def _advice(recipe: Recipe) -> Iterator[str]:
     if recipe.open_dependencies and not recipe.as_of:
         names = ", ".join(recipe.open_dependencies)
         yield f"no limit for {names}: versions of the day of the release are taken; as_of or constraints say otherwise"
-    yield from _names(recipe)
+    yield from filter(None, map(unknown_profile, recipe.profiles))
     if isinstance(source, GithubDevSource | GithubReleaseSDistSource) and _is_other_version(source.tag, recipe.version):
         yield f"its source's tag is {source.tag}, its directory says {recipe.version}"
     for name in recipe.others:
         yield f"the file also builds {name}, which is found only in a directory of its own: {name}/VERSION/build.py"
     if not recipe.reason and (recipe.cflags or recipe.ldflags or recipe.env or recipe.patches):
         yield "it gives no reason: without one, nobody knows when it may go"
-
-
-def _names(recipe: Recipe) -> Iterator[str]:
-    """Names of profiles and libraries that nobody knows: a profile may be the user's own, a library may come."""
-    for name in recipe.profiles:
-        if name not in profile.names():
-            yield f"there is no profile {name}{_meant(name, profile.names())}"
-    libraries = {*recipe.libraries, *(name for own in recipe.profiles.values() for name in own.get("libraries", ()))}
-    for name in sorted(libraries - set(LIBRARIES)):
-        yield f"there is no library {name}{_meant(name, sorted(LIBRARIES))}"
-
-
-def _meant(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 
 
 def _is_other_version(tag: str, version: str | None) -> bool:

@@ -81,6 +81,8 @@ def locked(requirement: str, engine: Engine) -> Locked:
     """The release that the index offers for a requirement. Raises BuildFailure where there is none."""
     name = canonicalize_name(Requirement(requirement).name)
     environment = Environment(name=safe_name(name), requirements=(requirement,), source="requirement")
+    environment = engine.search.indexed(environment)
     with engine.store.scratch() as work:
-        found = lock(environment, work, engine.uv(), uv_version=engine.uv_version()).packages
+        made = lock(environment, work, engine.uv(), uv_version=engine.uv_version(), fetcher=engine.fetcher)
+        found = made.packages
     return next(package for package in found if package.name == name)

@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from builder import profile
 from builder.environment import Check
 from builder.errors import ConfigFailure, Failure
 from builder.package_build import Call, build_package, recording
 from builder.source import Archive, DebianSource, GitSource, IndexSdist, LocalSource, Source
+from builder.toolchain.sysroot import LIBRARIES
 
-REQUIREMENTS = ("build_dependencies", "constraints", "headers_of")
+REQUIREMENTS = ("build_dependencies", "constraints", "requires", "headers_of")
 LISTS = (*REQUIREMENTS, "setup_py_commands", "libraries", "cflags", "ldflags", "patches", "native", "build_paths")
 TABLES = ("env", "config_settings")
 ADDED = ("build_dependencies", "constraints", "libraries", "headers_of", "cflags", "ldflags", "patches", "checks")
@@ -51,7 +53,7 @@ def values(call: Call, file: Path) -> dict[str, Any]:
     reader = _Reader(file=file, node=call_node(_parse(file), call.line))
     found = reader.values(call)
     if reader.problems:
-        texts = tuple(text for _, text in sorted(reader.problems))
+        texts = tuple(text for _, text in sorted([*reader.problems, *reader.doubts]))
         if len(texts) == 1:
             raise ConfigFailure(texts[0])
         raise ConfigFailure(f"{file}: {len(texts)} things are wrong", details=texts)
@@ -75,11 +77,16 @@ def _parse(file: Path) -> ast.Module:
 
 @dataclass(kw_only=True)
 class _Reader:
-    """One pass over a call: values out, problems collected with the line of the keyword or the item."""
+    """One pass over a call: values out, problems collected with the line of the keyword or the item.
+
+    `doubts` are no problems by themselves: the name of a profile may be another computer's own. Where there is a
+    problem they are told with it, so that all is mended at once.
+    """
 
     file: Path
     node: ast.Call | None
     problems: list[tuple[int, str]] = field(default_factory=list)
+    doubts: list[tuple[int, str]] = field(default_factory=list)
 
     def values(self, call: Call) -> dict[str, Any]:
         given = dict(call.given)
@@ -96,6 +103,9 @@ class _Reader:
         return {**found, "profiles": {name: self._of_profile(name, profiles[name]) for name in profiles}}
 
     def _of_profile(self, profile: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        if wrong := unknown_profile(str(profile)):
+            line = _line(self.node, "profiles", profile)
+            self.doubts.append((line, f"{self.file}:{line}: {wrong}"))
         for key in given:
             if key not in FOR_PROFILES:
                 close = get_close_matches(str(key), FOR_PROFILES, 1)
@@ -126,6 +136,8 @@ class _Reader:
         for text in texts:
             if name in REQUIREMENTS and not _is_requirement(text):
                 self._problem(where, f"{name}: {text!r} is not a requirement", item=text)
+            if name == "libraries" and text not in LIBRARIES:
+                self._problem(where, f"there is no library {text}{_meant(text, sorted(LIBRARIES))}", item=text)
             if name == "patches" and not (_is_below(text) and (self.file.parent / text).is_file()):
                 self._problem(where, f"patches: there is no file {text!r} beside the recipe", item=text)
         return texts
@@ -186,6 +198,17 @@ class _Reader:
     def _problem(self, keyword: str, text: str, *, item: str | None = None) -> None:
         line = _line(self.node, keyword, item)
         self.problems.append((line, f"{self.file}:{line}: {text}"))
+
+
+def unknown_profile(name: str) -> str | None:
+    """What to say of a profile that is not shipped, which may be meant; None where it is one."""
+    known = profile.names()
+    return None if name in known else f"there is no profile {name}{_meant(name, known)}"
+
+
+def _meant(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 
 
 def _wrong_in(source: Source) -> Iterator[str]:

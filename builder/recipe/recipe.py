@@ -30,7 +30,8 @@ class Recipe:
     `version` is None for facts that hold for all versions. `native` are globs of shared objects that the wheel must
     hold; () says that it is pure, None that the recipe does not say. In `build_paths` the build's path may stand.
     `patches` are files in `directory`. `profiles` is what `for_profile` adds. With a `refusal` nothing is built.
-    `others` are further projects that the file builds, `line` is where the call of this one stands.
+    `others` are further projects that the file builds, `line` is where the call of this one stands. `requires` limits
+    the versions that the wheel is installed beside.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Recipe:
     setup_py_commands: tuple[str, ...] = ()
     build_dependencies: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     as_of: str | None = None
     libraries: tuple[str, ...] = ()
     headers_of: tuple[str, ...] = ()

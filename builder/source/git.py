@@ -1,4 +1,4 @@
-"""The tree of a commit as an archive, by the git program: no hooks, no submodules, no questions asked."""
+"""Commits, by the git program: the tree of one as an archive, the one that is checked out. No hooks, no questions."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def export(url: str, commit: str, out: Path) -> None:
         _git(Path(work), "init", "-q", "--bare")
         _fetch(Path(work), url, commit)
         _git(Path(work), "archive", "--format=tar", "--prefix=source/", f"--output={out}", commit)
+
+
+def head(directory: Path) -> str:
+    """The commit that is checked out in a directory. Raises ToolFailure where there is none."""
+    return run(["git", "rev-parse", "HEAD"], cwd=directory, timeout=TIMEOUT).stdout.strip()
 
 
 def _fetch(repository: Path, url: str, commit: str) -> None:

@@ -24,6 +24,7 @@ Headers = tuple[tuple[str, str], ...]
 ZIP_MAGIC = b"PK\x03\x04"
 # What reading a damaged zip member may raise; NotImplementedError is an unknown compression method.
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+SOURCES = (".tar.gz", ".zip")  # of sdists (PEP 625, and before it)
 SIGNATURES = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
@@ -91,7 +92,7 @@ class WheelFile:
     @classmethod
     def open(cls, path: Path) -> WheelFile:
         """Reads a wheel's directory and its metadata files. Raises NotAWheel, UnsafeWheel (both AuditFailure)."""
-        name, version, build, tags = _parse_filename(path)
+        name, version, build, tags = parse_filename(path)
         with _open_zip(path) as archive:
             infos = archive.infolist()
             if unsafe := tuple(unsafe_members(infos)):
@@ -217,7 +218,15 @@ def unsafe_members(infos: Iterable[zipfile.ZipInfo]) -> Iterator[tuple[str, str]
             yield raw, f"stands {times[info.filename]} times in the zip"
 
 
-def _parse_filename(path: Path) -> tuple[str, str, str, frozenset[Tag]]:
+def parse_filename(path: Path) -> tuple[str, str, str, frozenset[Tag]]:
+    """The normalised name, version, build number ("" without one) and tags in a wheel's name. Raises NotAWheel."""
+    if path.name.endswith(SOURCES):
+        raise NotAWheel(
+            "it is source code, not a wheel",
+            subject=path.name,
+            why="Robots have no compiler, and their pip cannot unpack it.",
+            next="Build its wheel, and give that: ot2deploy wheel build FILE",
+        )
     try:
         name, version, build, tags = parse_wheel_filename(path.name)
     except InvalidWheelFilename as error:

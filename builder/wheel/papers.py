@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from builder.audit import Audit, audit
 from builder.audit.elf import MAGIC, Binary, NotElf, read_binary
 from builder.audit.runtimes import max_glibc
+from builder.counted import counted
 from builder.errors import UsageFailure
 from builder.files import sha256_file
 from builder.profile import Profile
@@ -97,9 +98,10 @@ def find_wheel(text: str, store: Store, profile: Profile | None = None) -> Path:
     if len(found) == 1 and (blob := store.blob(found[0])):
         return blob.path
     if not found:
+        count = counted(len(kept), "wheel")
         raise UsageFailure(
             f"no wheel in the store is {text}",
-            why=f"It is no path, no beginning of a sha256 and no name of the {len(kept)} wheels in {store.root}.",
+            why=f"It is no path, no beginning of a sha256 and no name of the {count} in {store.root}.",
             next=f"Build it: ot2deploy wheel build {text} --profile ot2-py310",
         )
     raise UsageFailure(

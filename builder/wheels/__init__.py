@@ -1,5 +1,5 @@
 """Wheels for a user: orders resolved, made into files, or told why they cannot be had."""
 
-from builder.wheels.make import How, Made, Wheels, make_wheels
+from builder.wheels.make import How, Made, Wheels, make_wheels, together
 
-__all__ = ["How", "Made", "Wheels", "make_wheels"]
+__all__ = ["How", "Made", "Wheels", "make_wheels", "together"]

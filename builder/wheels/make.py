@@ -87,6 +87,18 @@ class Wheels:
     bundles: tuple[tuple[Environment, Bundle], ...] = ()
 
 
+def together(parts: Iterable[Wheels]) -> Wheels:
+    """What became of several orders; a wheel that two of them have is there once."""
+    parts = tuple(parts)
+    made = {(one.profile, one.path): one for part in parts for one in part.made}
+    return Wheels(
+        made=tuple(made.values()),
+        failed=tuple(one for part in parts for one in part.failed),
+        not_tried=tuple(dict.fromkeys(text for part in parts for text in part.not_tried)),
+        bundles=tuple(one for part in parts for one in part.bundles),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class How:
     """How wheels are to be had: where they go, and whether the first failure ends everything.
@@ -166,7 +178,7 @@ def _made(acquired: Acquired, job: Job, out: Path) -> Made:
     path = out / job.profile.name / blob.filename
     placed = not path.is_file() or sha256_file(path) != blob.sha256
     if placed:
-        with replacing(path) as temporary:
+        with disk_failures(path.parent), replacing(path) as temporary:
             shutil.copyfile(blob.path, temporary)
             if sha256_file(temporary) != blob.sha256:
                 job.engine.store.remove(blob.sha256)  # its size and time look right: it would be trusted again

@@ -1,8 +1,9 @@
-"""The nearest version of a project that a robot can have, where the wanted one cannot be had: asked of the index."""
+"""The nearest version of a project that a robot can have, where the wanted one cannot be had: asked of the indexes."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from packaging.version import InvalidVersion, Version
 
@@ -19,7 +20,8 @@ from builder.uv import default_index
 def nearest(name: str, version: str, profile: Profile, engine: Engine, *, as_of: str | None = None) -> str:
     """What to take instead of a version: the newest older one with a wheel for the profile, else with a source.
 
-    One request, of the first index that uv asks; a sentence, or "" where there is none or nobody can be asked.
+    One request to each of the project's indexes, and to the first that uv asks; a sentence, or "" where that one cannot
+    be asked.
     """
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
@@ -28,6 +30,9 @@ def nearest(name: str, version: str, profile: Profile, engine: Engine, *, as_of:
         packages = listing(index, name, engine.fetcher)
     except Failure:  # this is advice; what was asked for is answered without it
         return ""
+    for own in (*engine.search.first, *engine.search.indexes):
+        with suppress(Failure):
+            packages += listing(own.branch(profile.name), name, engine.fetcher)
     wheels: dict[Version, list[LockedFile]] = {}
     sources: set[Version] = set()
     for package in packages:

@@ -22,6 +22,7 @@ from builder.profile import Profile
 from builder.recipe import DEFAULT
 from builder.selection import Wanted, select
 from builder.targets import ARCHIVES, RECIPE, Search
+from builder.wheels.order_locks import for_orders, keep_in_use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ def of(
     environment = Environment(
         name=name, requirements=tuple(requirements), local=tuple(paths), as_of=as_of, source="requirement"
     )
-    return Order(environment=environment, closure=closure, divisible=True)
+    return Order(environment=search.indexed(environment), closure=closure, divisible=True)
 
 
 def read_requirements(path: Path) -> tuple[str, ...]:
@@ -170,7 +171,9 @@ def resolve(order: Order, engine: Engine, report: Report = silent) -> Resolution
 
 def _resolved(order: Order, engine: Engine, report: Report) -> Resolved:
     files = local.prepare(order.environment, engine.store, engine.uv, report)
-    lock = make_lock(order.environment, engine, report)
+    lock = make_lock(order.environment, for_orders(engine) if order.divisible else engine, report)
+    if order.divisible:
+        keep_in_use(lock)
     return Resolved(order=order, lock=lock, local=tuple(file.sha256 for file in files))
 
 

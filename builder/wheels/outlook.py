@@ -10,6 +10,7 @@ from builder.acquire import Acquired, gather
 from builder.acquire.job import Job
 from builder.acquire.source import choose
 from builder.build.durations import measured_seconds
+from builder.counted import counted
 from builder.engine import Engine
 from builder.errors import BuildFailure, Failure, HashFailure, NetworkFailure, OfflineFailure
 from builder.events import Event, Report, silent
@@ -21,6 +22,7 @@ from builder.wheels.orders import Order, Resolved, resolve
 PURE, INDEX, REPAIR, BUILT = "pure", "index wheel", "repairable", "built"
 BUILD, NONE = "to build", "not to be had"
 STATES = (PURE, INDEX, REPAIR, BUILT, BUILD, NONE)
+PUBLIC, YOURS = "the public index", "your index"
 OF_HOW = {"repaired": REPAIR, "built": BUILT, "local": BUILT}  # else it is an index's
 
 
@@ -29,7 +31,7 @@ class Outlook:
     """One package for one profile: its `state` (one of STATES), why, and what to take `instead` where it has none.
 
     `recipe` is the directory of its recipe, "default" where it is built as its source says; `seconds` what its build
-    took when it was measured; `have` says that its wheel is in the store.
+    took when it was measured; `have` says that its wheel is in the store, `whose` which index has it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Outlook:
     seconds: float | None = None
     instead: str = ""
     have: bool = False
+    whose: str = PUBLIC
 
     @property
     def missing(self) -> bool:
@@ -55,9 +58,9 @@ class Outlook:
         """What would be done, as one sentence."""
         if self.state == PURE:
             tag = (self.wheel or "").removesuffix(".whl").split("-", 2)[-1]
-            return f"pure Python: take {tag} from the public index, no build needed"
+            return f"pure Python: take {tag} from {self.whose}, no build needed"
         if self.state == INDEX:
-            return f"take {self.wheel} from the public index"
+            return f"take {self.wheel} from {self.whose}"
         if self.state == REPAIR:
             return f"repair {self.wheel}: {self.reason}"
         if self.state == NONE:
@@ -97,13 +100,16 @@ def _of_part(
     """The pure ones by their tag alone, the others as far as they come without a build."""
     pure = {one.name: one.candidates[0] for one in wanted if one.candidates and _is_pure(one.candidates[0])}
     rest = [one for one in wanted if one.name not in pure]
-    report(Event(subject=profile.name, stage="look", message=f"{len(rest)} packages with machine code", level="info"))
+    message = f"{counted(len(rest), 'package')} with machine code"
+    report(Event(subject=profile.name, stage="look", message=message, level="info"))
     as_of, indexes = part.as_of, part.order.indexes
     got = gather(rest, profile, engine, indexes=indexes, as_of=as_of, build=False, report=report)
     found = []
     for one in wanted:
         if one.name in pure:
-            found.append(_outlook(one, profile, PURE, "pure Python", wheel=pure[one.name].filename))
+            first = pure[one.name]
+            whose = YOURS if first.origin == "index" else PUBLIC
+            found.append(_outlook(one, profile, PURE, "pure Python", wheel=first.filename, whose=whose))
         elif acquired := got.found.get(one.name):
             found.append(_had(acquired, got.jobs[one.name]))
         elif failure := got.failures.get(one.name):
@@ -127,7 +133,7 @@ def _had(acquired: Acquired, job: Job) -> Outlook:
     newer = "an index's wheel asks for a newer glibc; repaired and audited"
     reason = {BUILT: "built before, and audited", REPAIR: newer}
     told = reason.get(state, "audited")
-    way = _way(job) if state == BUILT else {}
+    way = _way(job) if state == BUILT else {"whose": YOURS if acquired.how == "index" else PUBLIC}
     return _outlook(acquired.wanted, job.profile, state, told, wheel=acquired.blob.filename, have=True, **way)
 
 

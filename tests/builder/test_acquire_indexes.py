@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from engine_factory import OT2, make_engine
+from engine_factory import OT2, Told, make_engine
 from wheel_factory import make_wheel
 
-from builder.acquire import acquire
+from builder.acquire import acquire, acquire_all
 from builder.environment import Index
 from builder.errors import BuildFailure, NetworkFailure
 from builder.fetch import Fetcher
@@ -98,8 +98,25 @@ def test_a_wheel_without_hash_is_not_taken(tmp_path: Path, site: Site) -> None:
 def test_an_index_without_the_project_is_no_failure_but_a_dead_one_is(tmp_path: Path, site: Site) -> None:
     with pytest.raises(BuildFailure, match="no wheel for"):
         acquire(ASKED, OT2, make_engine(tmp_path), indexes=(site.index,))
-    with pytest.raises(NetworkFailure, match="cannot reach"):
-        acquire(ASKED, OT2, make_engine(tmp_path, fetcher=DeadNetwork()), indexes=(site.index,))
+    with pytest.raises(NetworkFailure, match="the index lab cannot be asked: cannot reach lab"):
+        acquire(ASKED, OT2, make_engine(tmp_path / "new", fetcher=DeadNetwork()), indexes=(site.index,))
+
+
+def test_an_index_that_is_down_has_what_it_had_last_time(tmp_path: Path, site: Site) -> None:
+    site.answers["/simple/demo/"] = json_page(NAME, sha256_file(tmp_path / NAME))
+    acquire(ASKED, OT2, make_engine(tmp_path), indexes=(site.index,))
+    told = Told()
+    later = make_engine(tmp_path, fetcher=DeadNetwork())
+    for _ in range(2):
+        assert acquire(ASKED, OT2, later, indexes=(site.index,), report=told).blob.filename == NAME
+    assert told.messages == ["lab: cannot reach lab; what it had last time counts"]
+
+
+def test_a_dead_index_is_told_once_for_all_packages(tmp_path: Path, site: Site) -> None:
+    wanted = [replace(ASKED, name=f"demo{number}") for number in range(9)]
+    with pytest.raises(NetworkFailure, match="the index lab cannot be asked") as caught:
+        acquire_all(wanted, OT2, make_engine(tmp_path, fetcher=DeadNetwork()), indexes=(site.index,))
+    assert caught.value.details == ()
 
 
 LOGIN = "Basic Ym9iOnMzY3JldA=="  # bob:s3cret
@@ -125,6 +142,15 @@ def test_a_password_is_sent_and_never_kept(tmp_path: Path, site: Site) -> None:
     with pytest.raises(NetworkFailure, match="answered 401") as caught:
         acquire(ASKED, OT2, make_engine(tmp_path / "other"), indexes=(site.index,))
     assert ".netrc" in caught.value.next
+
+
+def test_a_user_name_that_is_a_token_is_sent_with_an_empty_password(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builder.logins.from_keyring", lambda url, user: None)
+    site.login = "Basic dG9rZW46"  # token:
+    body, _, _ = Fetcher().get(site.index.url.replace("http://", "http://token@").replace("/simple", f"/files/{NAME}"))
+    assert body
 
 
 def test_the_password_of_the_users_own_index_goes_to_its_server_only(tmp_path: Path, site: Site) -> None:

@@ -12,6 +12,7 @@ from wheel_factory import make_wheel
 
 from builder.environment import Environment, Index
 from builder.errors import BuildFailure
+from builder.fetch import Fetcher
 from builder.local import LocalFile
 from builder.lock import Locked, LockedFile, current, lock, parse, path_of, read
 
@@ -31,7 +32,8 @@ DEMO = Locked(
 
 
 def locked(environment: Environment, where: Path, uv: FakeUv, **options: object) -> object:
-    return lock(environment, where, uv, **{"uv_version": "1.0", **options})  # type: ignore[arg-type]
+    nobody = Fetcher(offline=True)
+    return lock(environment, where, uv, **{"uv_version": "1.0", "fetcher": nobody, **options})  # type: ignore[arg-type]
 
 
 def test_a_lock_says_what_it_was_made_of(tmp_path: Path) -> None:

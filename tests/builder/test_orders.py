@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from wheel_factory import make_wheel
 from builder.errors import BuildFailure, NetworkFailure, UsageFailure
 from builder.lock import Locked
 from builder.targets import Search
-from builder.wheels import orders
+from builder.wheels import order_locks, orders
 
 RECIPE = "from builder.package_build import build_package\nbuild_package()\n"
 
@@ -106,6 +107,7 @@ class Uv(FakeUv):
     def compile_lock(self, question, out: Path) -> dict[str, list[str]]:  # type: ignore[no-untyped-def]
         if len(question.requirements) > 1 or "bad" in question.requirements[0]:
             raise self.failure or BuildFailure("the requirements cannot be resolved")
+        self.questions.append(question)
         kept = [one for one in self.packages if one.version == question.requirements[0].partition("==")[2]]
         return FakeUv(packages=kept).compile_lock(question, out)
 
@@ -136,3 +138,28 @@ def test_what_cannot_be_divided_or_was_no_answer_is_raised(tmp_path: Path, two_v
     two_versions.failure = NetworkFailure("the package index cannot be reached")
     with pytest.raises(NetworkFailure):
         orders.resolve(order, engine)
+
+
+def locked_files(directory: Path) -> set[str]:
+    return {path.name.removeprefix("pylock.").partition("-")[0] for path in directory.glob("*.toml")}
+
+
+def test_locks_of_orders_do_not_pile_up_and_are_used_again(
+    tmp_path: Path, search: Search, two_versions: Uv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_locks, "KEPT", 2)
+    two_versions.packages = [replace(one, name=name) for one in two_versions.packages[:1] for name in "abc"]
+    engine = make_engine(tmp_path, uv=two_versions)
+    for moment, name in enumerate(["a", "b", "a", "c"]):
+        (part,) = orders.resolve(orders.of([f"{name}==1.0"], search), engine).parts
+        assert part.lock
+        os.utime(part.lock.path, (moment, moment))
+    assert len(two_versions.questions) == 3  # the second `a` was known
+    assert locked_files(tmp_path / "locks" / "orders") == {"a", "c"}
+    assert locked_files(tmp_path / "locks") == set()
+
+
+def test_an_environments_lock_is_not_among_those_of_orders(tmp_path: Path, search: Search, two_versions: Uv) -> None:
+    resolver = FakeUv(packages=two_versions.packages[:1])
+    orders.resolve(orders.whole("lab", search), make_engine(tmp_path, uv=resolver))
+    assert locked_files(tmp_path / "locks") == {"lab.toml"}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_factory import OT2, FakeTools, FakeUv, make_engine, served
+from engine_factory import OT2, FakeTools, FakeUv, Told, make_engine, served
 from wheel_factory import make_wheel
 
 from builder import profile_host, uv
@@ -98,11 +98,24 @@ def test_a_damaged_wheel_is_got_again(tmp_path: Path, resolver: FakeUv) -> None:
     assert bundle.blobs[0].path.stat().st_size == bundle.blobs[0].size
 
 
-def test_a_store_that_cannot_be_written_is_named(tmp_path: Path, resolver: FakeUv) -> None:
+def test_a_store_that_cannot_be_written_is_named(
+    tmp_path: Path, resolver: FakeUv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OT2DEPLOY_CACHE", str(tmp_path))
     (tmp_path / "store").write_text("a file where the store should be")
     with pytest.raises(DiskFailure, match="store") as caught:
         make_bundle(LAB, OT2, make_engine(tmp_path, uv=resolver))
     assert "OT2DEPLOY_CACHE" in caught.value.next
+
+
+def test_a_directory_of_locks_that_cannot_be_written_is_not_taken_for_the_store(
+    tmp_path: Path, resolver: FakeUv
+) -> None:
+    (tmp_path / "locks").write_text("a file where the locks should be")
+    with pytest.raises(DiskFailure) as caught:
+        make_bundle(LAB, OT2, make_engine(tmp_path, uv=resolver))
+    assert caught.value.what.startswith(str(tmp_path / "locks"))
+    assert "OT2DEPLOY_CACHE" not in caught.value.next
 
 
 def test_upgrade_locks_once_for_all_profiles(tmp_path: Path, resolver: FakeUv) -> None:
@@ -156,3 +169,11 @@ def test_prefect_resolves_to_the_known_packages(tmp_path: Path) -> None:
     (greenlet,) = (one for one in wanted if one.name == "greenlet")
     assert greenlet.version == "3.1.1"
     assert greenlet.chain == ("prefect", "sqlalchemy", "greenlet")
+
+
+def test_one_package_is_counted_as_one(tmp_path: Path) -> None:
+    demo = served(make_wheel(tmp_path, "demo-1.0-py3-none-any.whl", {"demo.py": b""}))
+    resolver = FakeUv(packages=[Locked(name="demo", version="1.0", wheels=(demo,), parents=("",))])
+    told = Told()
+    make_bundle(LAB, OT2, make_engine(tmp_path, uv=resolver), told)
+    assert f"{OT2.name}: 1 package" in told.messages

@@ -127,6 +127,37 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     assert len(raised.value.details) == 4
 
 
+def test_everything_that_is_missing_is_told_with_its_line(tmp_path: Path) -> None:
+    text = (
+        "from builder import package_build\n"
+        "package_build.build_package(\n"
+        "    patches=['lost.patch', 'other.patch'],\n"
+        "    libraries=['zlib', 'libfi',\n"
+        "        'plates'],\n"
+        "    profiles={'ot2-py31': {'cflags': ['-Os']}, 'ot2-py310': {'libraries': ['opnssl']}},\n"
+        ")\n"
+    )
+    directory = write(tmp_path, "x/1.0", text)
+    with pytest.raises(ConfigFailure) as raised:
+        load(directory)
+    file = directory / "build.py"
+    told = [line.removeprefix(f"{file}:") for line in raised.value.details]
+    assert [line.split(";")[0] for line in told] == [
+        "3: patches: there is no file 'lost.patch' beside the recipe",
+        "3: patches: there is no file 'other.patch' beside the recipe",
+        "4: there is no library libfi",
+        "5: there is no library plates",
+        "6: there is no library opnssl",
+        "6: there is no profile ot2-py31",
+    ]
+    assert "did you mean libffi?" in told[2]
+
+
+def test_a_profile_that_is_not_shipped_is_no_error_by_itself(tmp_path: Path) -> None:
+    text = "from builder import package_build as p\np.build_package(profiles={'cp311-glibc2.36': {'env': {}}})\n"
+    assert load(write(tmp_path, "x/1.0", text)).profiles == {"cp311-glibc2.36": {"env": {}}}
+
+
 def test_a_recipe_without_or_with_too_many_calls(tmp_path: Path) -> None:
     for count in (0, 2):
         with pytest.raises(ConfigFailure, match=f"{count} times"):

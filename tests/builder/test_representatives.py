@@ -35,3 +35,11 @@ def test_a_small_project_of_each_kind_is_built_for_the_robot(run_cli: Callable, 
     assert [binary.file.partition(".")[0] for binary in judged.binaries] == [module]
     needed = {library for binary in judged.binaries for library in binary.needed}
     assert not [library for library in needed if library.startswith(("libstdc++", "libgcc_s", "libc++"))]
+
+
+def test_pyzmq_is_not_compiled_side_by_side(run_cli: Callable, shared_cache: Path) -> None:
+    """Its setup.py changes the one compiler object of all its extensions meanwhile; its recipe says so."""
+    words = ["--from-source", "pyzmq==25.1.2", "--profile", "debian-12-armhf", "--as-of", AS_OF, "--json"]
+    (made,) = run_cli("wheel", "build", *words).good().document["result"]["wheels"]
+    judged = audit(Path(made["path"]), load("debian-12-armhf"), expect_native=True)
+    assert "zmq/backend/cython/_poll" in {binary.file.partition(".")[0] for binary in judged.binaries}

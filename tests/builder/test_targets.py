@@ -152,6 +152,14 @@ def test_a_url_with_a_password_is_refused_and_not_repeated(search: Search, form:
     assert "s3cret" not in "\n".join(caught.value.lines())
 
 
+@pytest.mark.parametrize("form", ["{}", "demo @ {}"])
+@pytest.mark.parametrize("host", ["h\u2100st", "[host", "host:port"])
+def test_what_is_no_url_is_told_without_its_password(search: Search, form: str, host: str) -> None:
+    with pytest.raises(UsageFailure) as caught:
+        resolve(form.format(f"https://bob:s3cret@{host}/demo-1.0.tar.gz#sha256={SHA}"), search)
+    assert "s3cret" not in "\n".join(caught.value.lines())
+
+
 @pytest.mark.parametrize(
     "form", ["git+https://x.invalid/tool", "tool @ git+https://x.invalid/tool@main#sha256=" + "0" * 64]
 )

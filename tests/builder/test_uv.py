@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import stat
 import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,12 @@ from wheel_factory import make_wheel
 
 from builder import uv as uv_module
 from builder.environment import Index
-from builder.errors import BuildFailure, NetworkFailure, OfflineFailure, ToolFailure
+from builder.errors import BuildFailure, NetworkFailure, OfflineFailure, ToolFailure, UsageFailure
 from builder.lock import parse
 from builder.uv import Question, Uv, end_of, index_urls, parents
+from builder.uv_settings import settings
 
+LAB_KEYS = {"exclude-newer": False, "cache-control": {"api": "max-age=0"}}
 QUESTION = Question(requirements=["demo"], constraints=["demo<2"], python="3.10", as_of="2025-04-20")
 
 
@@ -92,7 +97,7 @@ else:
     question = Question(requirements=["demo"], constraints=[], python="3.10", as_of="2025-04-20", indexes=indexes)
     found = program(tmp_path, body).compile_lock(question, tmp_path / "out.toml")
     assert found == {"demo": [""]}
-    assert (tmp_path / "out.toml").read_text() == "locked"
+    assert (tmp_path / "out.toml").read_text() == "locked\n"
     (first, _), (second, _) = calls(tmp_path)
     assert "--offline" not in first
     assert "--offline" in second
@@ -105,16 +110,56 @@ else:
         assert " ".join(pair) in " ".join(first)
 
 
-def test_named_indexes_come_before_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UV_INDEX", "own=https://own.invalid/simple")
+def ask(uv: Uv, *indexes: Index) -> None:
+    question = Question(requirements=["demo"], constraints=[], python="3.10", as_of="2025-04-20", indexes=indexes)
+    with contextlib.suppress(BuildFailure):
+        uv.compile_lock(question, uv.program.with_name("out"))
+
+
+def test_named_indexes_come_before_the_users_own_and_hold_for_any_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_INDEX", "own=https://own.invalid/simple https://bob:other@plain.invalid/simple")
+    monkeypatch.setenv("UV_INDEX_OWN_PASSWORD", "theirs")
     monkeypatch.delenv("UV_EXTRA_INDEX_URL", raising=False)
-    index = Index(name="lab", url="https://bob:secret@lab.invalid/simple")
-    question = Question(requirements=["demo"], constraints=[], python="3.10", as_of="2025-04-20", indexes=(index,))
-    with pytest.raises(BuildFailure):
-        program(tmp_path, "sys.exit(1)").compile_lock(question, tmp_path / "out")
+    ask(
+        program(tmp_path, f"open({str(tmp_path / 'toml')!r}, 'w').write(open('uv.toml').read()); sys.exit(1)"),
+        Index(name="our lab", url="https://bob:s%40cret@lab.invalid/simple"),
+    )
     ((argv, seen),) = calls(tmp_path)
-    assert seen["UV_INDEX"] == "https://bob:secret@lab.invalid/simple own=https://own.invalid/simple"
-    assert "secret" not in " ".join(argv)
+    read = tomllib.loads((tmp_path / "toml").read_text())
+    assert read["index"] == [
+        {"name": "our-lab", "url": "https://lab.invalid/simple", **LAB_KEYS},
+        {"name": "own", "url": "https://own.invalid/simple"},
+        {"name": "user-2", "url": "https://plain.invalid/simple"},
+    ]
+    assert "UV_INDEX" not in seen
+    assert (seen["UV_INDEX_OUR_LAB_USERNAME"], seen["UV_INDEX_OUR_LAB_PASSWORD"]) == ("bob", "s@cret")
+    assert (seen["UV_INDEX_OWN_PASSWORD"], seen["UV_INDEX_USER_2_PASSWORD"]) == ("theirs", "other")
+    assert "cret" not in " ".join(argv) + (tmp_path / "toml").read_text()
+
+
+def test_a_file_of_settings_that_hides_the_projects_indexes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
+    question = Question(requirements=["demo"], constraints=[], python="3.10", as_of="2025-04-20")
+    with pytest.raises(BuildFailure):  # its own words: nothing is in the way of a project without indexes
+        failing(tmp_path, "No solution").compile_lock(question, tmp_path / "out")
+    with pytest.raises(UsageFailure, match="UV_CONFIG_FILE is set"):
+        failing(tmp_path, "No solution").compile_lock(
+            replace(question, indexes=(Index(name="lab", url="https://lab.invalid/simple"),)), tmp_path / "out"
+        )
+
+
+def test_two_names_that_uv_would_take_for_one_stay_two() -> None:
+    indexes = [Index(name="a.b", url="https://x:1@a.invalid/"), Index(name="a-b", url="https://x:2@b.invalid/")]
+    found = settings(indexes, {})
+    assert [one["name"] for one in tomllib.loads(found.text)["index"]] == ["a.b", "a-b-2"]
+    assert {name: value for name, value in found.variables.items() if "PASSWORD" in name} == {
+        "UV_INDEX_A_B_PASSWORD": "1",
+        "UV_INDEX_A_B_2_PASSWORD": "2",
+    }
 
 
 def test_the_urls_of_the_users_indexes_are_known() -> None:
@@ -126,13 +171,36 @@ def test_the_urls_of_the_users_indexes_are_known() -> None:
     assert sorted(found) == ["https://a.invalid/simple", "https://bob:x@b.invalid/s", "https://c.invalid/"]
 
 
-def test_an_index_without_upload_times_is_named(tmp_path: Path) -> None:
-    hint = "hint: `demo` was filtered by `exclude-newer` to only include packages uploaded before 2025-04-21"
-    index = Index(name="lab", url="https://lab.invalid/simple")
+def test_packages_say_which_of_the_projects_indexes_they_are_from(tmp_path: Path) -> None:
+    body = """
+if "--output-file" in sys.argv:
+    open(sys.argv[sys.argv.index("--output-file") + 1], "w").write(
+        '[[packages]]\\nname = "demo"\\nversion = "1"\\n[[packages]]\\nname = "other"\\nversion = "1"\\n')
+else:
+    print("demo==1.0  # via -r requirements.in\\n    # from https://lab.invalid/simple/")
+    print("other==1.0  # via demo\\n    # from https://world.invalid/simple")
+"""
+    index = Index(name="lab", url="https://bob:secret@lab.invalid/simple")
     question = Question(requirements=["demo"], constraints=[], python="3.10", as_of="2025-04-20", indexes=(index,))
-    with pytest.raises(BuildFailure, match="as of 2025-04-20") as caught:
-        failing(tmp_path, hint).compile_lock(question, tmp_path / "out")
-    assert "the index lab gives its files no upload times" in caught.value.why
+    found = program(tmp_path, body).compile_lock(question, tmp_path / "out.toml")
+    assert found == {"demo": [""], "other": ["demo"]}
+    demo, other = tomllib.loads((tmp_path / "out.toml").read_text())["packages"]
+    assert demo["index"] == "https://lab.invalid/simple/"
+    assert "index" not in other
+
+
+def test_a_uv_that_is_too_old_is_told_as_such(tmp_path: Path) -> None:
+    said = "error: Required uv version `>=0.11.6` does not match the running version `0.8.0`."
+    with pytest.raises(BuildFailure, match="uv is too old"):
+        failing(tmp_path, said).compile_lock(QUESTION, tmp_path / "out")
+
+
+def test_an_index_that_is_down_is_named(tmp_path: Path) -> None:
+    index = Index(name="lab", url="https://bob:secret@lab.invalid/simple")
+    question = Question(requirements=["demo"], constraints=[], python="3.10", as_of="2025-04-20", indexes=(index,))
+    said = "error sending request for url (https://lab.invalid/simple/demo/)"
+    with pytest.raises(NetworkFailure, match="the index lab cannot be reached"):
+        failing(tmp_path, said).compile_lock(question, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -25,5 +25,8 @@ package_build.build_package(
             ),
         }
     ],
-    reason="Its build downloads the sources of both while it runs, with no way to know what it got before.",
+    reason="""
+    Left alone, its build downloads the sources of FreeType and Qhull while it runs, and nobody can say beforehand what
+    it will get. Here both are libraries whose versions are known, and they become part of the wheel.
+    """,
 )

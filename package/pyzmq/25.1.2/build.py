@@ -3,6 +3,7 @@
 from builder import package_build
 
 package_build.build_package(
+    env={"DIST_EXTRA_CONFIG": "/dev/null"},
     native=["zmq/backend/cython/*.so"],
     profiles={"ot2-py312": {"cflags": ["-DZMQ_HAVE_STRLCPY"]}},
     checks=[
@@ -23,7 +24,9 @@ package_build.build_package(
         }
     ],
     reason="""
-    It is the last version of which this is so; later ones download libzmq while they are built. Its libzmq does not
-    know that glibc has strlcpy since 2.38.
+    Version 25.1.2 is the last one whose source holds libzmq; later ones download it while they are built. Its
+    setup.py turns the C compiler into a C++ compiler while it builds libzmq, so the other extensions must not be
+    compiled at the same time: everything is compiled one after the other. Its libzmq does not know that glibc has
+    had the function strlcpy since version 2.38.
     """,
 )

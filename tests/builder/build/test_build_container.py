@@ -24,7 +24,7 @@ from builder.build import BuildOptions, Source
 from builder.build.container import LABEL
 from builder.docker import engine as docker_engine
 from builder.docker.engine import Closed
-from builder.errors import BuildFailure, ToolFailure
+from builder.errors import BuildFailure, DiskFailure, ToolFailure
 from builder.files import sha256_file
 from builder.profile import load
 from builder.run import ending, stopping
@@ -71,6 +71,13 @@ def test_hooks_have_no_network_and_are_the_callers(build, tmp_path: Path) -> Non
     with pytest.raises(ToolFailure) as raised:
         build(request_for(source, DEBIAN), options("container"))
     assert f"['lo'] {os.getuid()} /build/source/tiny-1.0" in "\n".join(raised.value.details)
+
+
+def test_a_full_disk_in_a_container_is_no_failed_build(build, tmp_path: Path) -> None:
+    source = fails_with(tmp_path, "os.write(os.open('/dev/full', os.O_WRONLY), b'x')")
+    with pytest.raises(DiskFailure, match="no space left on this host") as raised:
+        build(request_for(source, DEBIAN), options("container"))
+    assert raised.value.subject == "tiny 1.0"
 
 
 def test_a_hook_that_hangs_is_ended_with_its_container(build, tmp_path: Path, shared_cache: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from wheel_factory import make_wheel
 
 from builder.build import BuildRequest, Source, key
 from builder.build.key import build_key
+from builder.errors import BuildFailure
 from builder.profile import load
 from builder.recipe import Recipe
 from builder.source import Archive
@@ -34,6 +36,7 @@ def rust(version: str) -> Rust:
 def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a build would find on this host; a test changes it."""
     found: dict[str, Any] = {"libraries": {"zlib1g-dev_1.deb": "0"}, "compiler": {"kind": "zig"}, "rust": "rustc 1.80"}
+    found |= {"python": "3.10.8", "image": "sha256:1"}
 
     def prepare(_profile: Any, libraries: tuple[str, ...], *, offline: bool) -> Sysroot | None:
         return Sysroot(path=Path(), packages=found["libraries"]) if libraries else None
@@ -41,6 +44,10 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(sysroot, "prepare_sysroot", prepare)
     monkeypatch.setattr(key, "identity_of", lambda _name, **_: found["compiler"])
     monkeypatch.setattr(key, "find_rust", lambda _profile, **_: rust(found["rust"]))
+    monkeypatch.setattr(key, "find_interpreter", lambda _minor: SimpleNamespace(version=found["python"]))
+    docker = SimpleNamespace(identity=lambda _name: found["image"])
+    monkeypatch.setattr(key.engine, "connect", lambda: docker)
+    monkeypatch.setattr(key, "ensure_image", lambda *_, **__: "ot2deploy-build")
     return found
 
 
@@ -67,12 +74,34 @@ def test_everything_that_is_asked_for_matters(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "other"), [("libraries", {"zlib1g-dev_2.deb": "1"}), ("compiler", {"kind": "gcc"}), ("rust", "rustc 1.81")]
+    ("part", "other"),
+    [
+        ("libraries", {"zlib1g-dev_2.deb": "1"}),
+        ("compiler", {"kind": "gcc"}),
+        ("rust", "rustc 1.81"),
+        ("python", "3.10.9"),
+        ("image", "sha256:2"),
+    ],
 )
 def test_everything_that_is_used_matters(parts: dict[str, Any], part: str, other: Any) -> None:
-    first = build_key(REQUEST, "zig", rust=True)
+    first = build_key(REQUEST, "container", rust=True)
     parts[part] = other
-    assert build_key(REQUEST, "zig", rust=True) != first
+    assert build_key(REQUEST, "container", rust=True) != first
+
+
+def test_a_build_on_this_computer_asks_no_docker(parts: dict[str, Any]) -> None:
+    first = build_key(REQUEST, "zig", rust=False)
+    parts["image"] = "sha256:2"
+    assert build_key(REQUEST, "zig", rust=False) == first
+
+
+def test_without_an_interpreter_it_is_the_build_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_minor: str) -> None:
+        raise BuildFailure("building needs a CPython 3.10")
+
+    first = build_key(REQUEST, "zig", rust=False)
+    monkeypatch.setattr(key, "find_interpreter", none)
+    assert build_key(REQUEST, "zig", rust=False) != first
 
 
 def test_the_bytes_of_the_wheels_whose_headers_are_used_matter(tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ from builder.recipe import Recipe, find
 from builder.wheel import WheelFile
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
+NEEDED = """\
+from setuptools import Extension, setup
+setup(name="tiny", version="1.0", ext_modules=[Extension("fast", ["fast.c"])])
+"""
 
 
 @pytest.mark.parametrize("profile", ["ot2-py310", "debian-12-armhf", "ot2-py312"])
@@ -97,14 +101,29 @@ def test_a_back_end_that_fails_shows_its_log_and_leaves_nothing(build, tmp_path:
     with pytest.raises(ToolFailure) as raised:
         build(request_for(source))
     assert raised.value.subject == "tiny 1.0"
+    assert (
+        raised.value.what
+        == "its build back end (setuptools.build_meta) failed in get_requires_for_build_wheel: status 1"
+    )
     assert any("no such thing" in line for line in raised.value.details)
     assert raised.value.next.startswith("Log: ")
     assert not list((cache_root() / "work").glob("build-*"))
 
 
+def test_a_failed_compilation_is_told_by_the_compilers_first_error(build, tmp_path: Path) -> None:
+    files = {"pyproject.toml": PYPROJECT, "setup.py": NEEDED, "fast.c": C + "#error this does not compile\nplate x;\n"}
+    with pytest.raises(ToolFailure) as raised:
+        build(request_for(make_sdist(tmp_path, files)))
+    start, _, said = raised.value.what.partition(": ")
+    assert start == "its build back end (setuptools.build_meta) failed in build_wheel"
+    assert said.endswith("error: this does not compile")
+
+
 def test_a_build_that_hangs_is_killed(build, tmp_path: Path) -> None:
     source = make_sdist(tmp_path, {"setup.py": "import time\ntime.sleep(600)\n"})
-    with pytest.raises(BuildFailure, match="did not end within 5 s"):
+    with pytest.raises(
+        BuildFailure, match=r"back end \(setuptools\.build_meta\), in get_requires_\w+, did not end within 5 s"
+    ):
         build(request_for(source), BuildOptions(timeout=5))
 
 

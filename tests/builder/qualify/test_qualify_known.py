@@ -56,6 +56,7 @@ def test_every_problem_is_told_with_its_line(tmp_path: Path, text: str, problems
     told = caught.value.details
     assert len(told) == len(problems)
     assert all(problem in line for problem, line in zip(problems, told, strict=True)), told
+    assert caught.value.what.endswith(" has 1 problem" if len(problems) == 1 else f" has {len(problems)} problems")
 
 
 @pytest.mark.parametrize("text", ["check: a\nreason: b\n", "a: [", "text"])
