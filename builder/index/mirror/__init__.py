@@ -1,0 +1,1 @@
+"""A mirror in an index's server: public projects on demand."""

@@ -1,0 +1,1 @@
+"""The server of an index: addresses, pages and files as clients ask for them."""

@@ -1,0 +1,1 @@
+"""Uploads over HTTP: what comes in, and our own client."""
