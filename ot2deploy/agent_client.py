@@ -18,7 +18,7 @@ from ot2deploy.agent_transfer import Sent, Transfer
 from ot2deploy.errors import AgentFailure, ConnectionLost, DiskFull, Locked, RobotUnsupported
 from ot2deploy.inventory import Robot
 from ot2deploy.record import who
-from ot2deploy.transport import Session, Stream, script
+from ot2deploy.transport import Session, Stream, script, wording
 
 PROTOCOL = 1
 HEARTBEAT = 5.0  # seconds; the agent gives up after 30 of silence
@@ -26,8 +26,12 @@ PATIENCE = 1800.0  # seconds without a word from the agent; an installation on a
 HELLO = 120.0  # seconds until the agent says hello; an emulated robot under load is slow
 LAST_WORDS = 1.0  # seconds for what an agent wrote to standard error to arrive after its end
 GOODBYE = 10.0  # seconds for the agent to give the lock back and end
-MISSING, DAMAGED, UNWRITTEN, OUTSIDE = 97, 96, 95, 94  # exit statuses of our two scripts
+MISSING, DAMAGED, UNWRITTEN, OUTSIDE, ANOTHER = 97, 96, 95, 94, 93  # exit statuses of our scripts
 
+# Whether a file is there, on the robot of that serial number; one without a number is taken at its word.
+LOOK = (
+    's=; { read -r s < @own@; } 2>/dev/null; case "$s" in ""|@serial@) [ -f @path@ ] ;; *) echo "$s"; exit 93 ;; esac'
+)
 START = "[ -f @agent@ ] || exit 97; exec @python@ -I @agent@ @mode@"
 # The file appears under its name only when its bytes are proven; two hosts may bring it at the same time.
 # An embedded simulated robot names its root: what lies outside is the computer that simulates it.
@@ -40,7 +44,7 @@ BRING = (
 
 
 class AgentSession:
-    """A conversation with the agent, for one thread; it holds the robot's lock. Made by `open_agent`."""
+    """A conversation with the agent, for one thread. `open_agent` makes one that holds the lock, `reading` without."""
 
     def __init__(self, stream: Stream, robot: str, report: Report = silent) -> None:
         self.robot, self.report = robot, report
@@ -213,6 +217,7 @@ def open_agent(
             agent.request("begin", **asked, wait=wait)
         except Locked as locked:
             if locked.holder.get("run") != run:
+                locked.next += f" To end it: ot2deploy robot unlock {robot.name}{robot.file_option} --force"
                 raise
             # Our own connection broke off before, and the agent behind it has not noticed yet: it does within 30 s.
             agent.request("begin", **asked, wait=True)
@@ -223,10 +228,39 @@ def open_agent(
     agent.close()
 
 
+@contextlib.contextmanager
+def reading(session: Session, robot: Robot, report: Report = silent) -> Iterator[AgentSession]:
+    """A session with the agent that holds no lock: for requests that need none. Raises as `open_agent`, but Locked."""
+    agent = _started(session, robot, report)
+    try:
+        yield agent
+    except BaseException:
+        agent.abandon()
+        raise
+    agent.close()
+
+
+def is_there(session: Session, robot: Robot, path: str) -> bool:
+    """Whether the robot has a file: the first question of a command that needs no state.
+
+    Raises AnotherRobot where it has another serial number than the inventory says.
+    """
+    look = script("[ -f @path@ ]", path=path)
+    if robot.serial:
+        look = script(LOOK, path=path, serial=robot.serial, own=robot.system_path("/var/serial"))
+    done = session.run(look)
+    if done.status == ANOTHER:
+        raise wording.another_robot(robot, done.stdout.decode(errors="replace").strip())
+    return done.status == 0
+
+
 def ensure_agent(session: Session, robot: Robot) -> str:
-    """Makes sure that the agent's file is on the robot; returns its sha256. Raises DiskFull, AgentFailure."""
+    """Makes sure that the agent's file is on the robot; returns its sha256.
+
+    Raises DiskFull, AgentFailure, AnotherRobot.
+    """
     sha256 = agent_archive.build()[1]
-    if session.run(script("[ -f @agent@ ]", agent=_path(robot, sha256))).status != 0:
+    if not is_there(session, robot, _path(robot, sha256)):
         _bring(session, robot)
     return sha256
 

@@ -58,11 +58,12 @@ def from_file(path: Path) -> Bundles:
 
     def pick(profile: Profile) -> Bundle:
         if profile.key not in by_abi:
-            held = ", ".join(sorted(bundle.manifest["profile"]["name"] for bundle in found))
+            held = sorted(bundle.manifest["profile"]["name"] for bundle in found)
+            both = " ".join([*(f"--profile {one}" for one in held), profile_host.option(profile)])
             raise UsageFailure(
                 f"{path.name} holds nothing for {profile.name}",
-                why=f"It was made for {held}.",
-                next=f"Run: ot2deploy bundle {name} -o {path.name} {profile_host.option(profile)}",
+                why=f"It was made for {', '.join(held)}.",
+                next=f"Make it anew of what it was made from: ot2deploy bundle TARGET -o {path.name} {both}",
             )
         return by_abi[profile.key]
 

@@ -68,6 +68,7 @@ def doctor() -> Report:
             room(cache, shutil.disk_usage(_existing(cache)).free),
             clock(time.time(), Path(__file__).stat().st_mtime),
             looked("uv", _uv),
+            looked("indexes", _indexes, without="wheels of your own indexes"),
             ssh_keys(_agent_keys(), Path.home() / ".ssh"),
             looked("toolchains", _toolchains, without=compiling),
             looked("zig", _zig, without=compiling),
@@ -163,6 +164,16 @@ def _uv() -> str:
     from builder import uv
 
     return f"{uv.version()} at {uv.find().program}"
+
+
+def _indexes() -> str:
+    from builder.fetch import public
+    from ot2deploy.engine import search_of
+    from ot2deploy.project import Project
+
+    search = search_of(Project.find())
+    named = [f"{index.name} {public(index.url)} ({index.said})" for index in (*search.first, *search.indexes)]
+    return "; ".join([*named, "the public index"])
 
 
 def _agent_keys() -> tuple[str, ...]:

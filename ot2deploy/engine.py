@@ -9,12 +9,14 @@ from typing import Any
 from builder.bundle import Bundle
 from builder.environment import Environment
 from builder.events import Report
+from builder.index_entries import of_variable
 from builder.pipeline import Engine, make_bundle, open_engine
 from builder.profile import Profile
 from builder.store import Blob
 from builder.targets import Search, resolve
 from ot2deploy.bundles import Bundles, Once
 from ot2deploy.project import Project
+from ot2deploy.project_file import load
 
 ORIGINS = {
     "environment": "environment {path}",
@@ -33,8 +35,17 @@ def open_for(project: Project, **options: Any) -> Engine:
     """
     if "toolchain" not in options and (named := os.environ.get("OT2DEPLOY_TOOLCHAIN")):
         options["toolchain"] = named
-    search = Search(environments=project.environments, packages=project.packages)
-    return open_engine(project.lock_dir, search=search, **options)
+    return open_engine(project.lock_dir, search=search_of(project), **options)
+
+
+def search_of(project: Project) -> Search:
+    """Where a project's targets and their wheels are looked for. Raises ConfigFailure, UsageFailure."""
+    return Search(
+        environments=project.environments,
+        packages=project.packages,
+        indexes=load(project.settings).indexes,
+        first=of_variable(os.environ),
+    )
 
 
 def environment_bundles(project: Project, target: str, *, offline: bool, repair: bool, report: Report) -> Bundles:

@@ -8,6 +8,9 @@ builder.errors.Failure
 |   |   +-- AuthRefused          the robot does not accept our key
 |   |   +-- HostKeyUnknown       its host key is not in the inventory
 |   |   +-- HostKeyChanged       its host key is another one than the pinned one
+|   |   +-- AnotherRobot         it has another serial number than the inventory says
+|   +-- ApiFailure               its HTTP API does not answer, or not as a robot does
+|   +-- NotFound                 no robot of that serial number answered where we looked
 |   +-- CommandFailure           a command on the robot ended badly
 |   +-- AgentFailure             the agent answered something we cannot use
 |   |   +-- AgentTooNew          what is on the robot was written by a newer ot2deploy
@@ -94,6 +97,24 @@ class HostKeyChanged(ConnectionFailure):
     """The robot shows another host key than the pinned one; nothing was sent."""
 
     code = "host-key-changed"
+
+
+class AnotherRobot(ConnectionFailure):
+    """The robot that answers has another serial number than the inventory says; nothing was changed on it."""
+
+    code = "another-robot"
+
+
+class ApiFailure(RobotFailure):
+    """The robot's HTTP API does not answer, or what answers there is no robot."""
+
+    code = "robot-api"
+
+
+class NotFound(RobotFailure):
+    """No robot of that serial number answered where we looked; `details` name those that did answer."""
+
+    code = "robot-not-found"
 
 
 class CommandFailure(RobotFailure):

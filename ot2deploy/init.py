@@ -30,6 +30,18 @@ schema: 1
 robots: {}
 """
 
+SETTINGS = """\
+# What holds for this whole project. Everything in it is optional.
+schema: 1
+
+# Your lab's own package indexes, asked before the public one, for every environment and command here. In the place of
+# {profile} stands the robots' profile. How to have one: ot2deploy index --help
+#
+# indexes:
+#   - name: lab
+#     url: http://index.example/{profile}/simple/
+"""
+
 ENVIRONMENTS = """\
 # Environments
 
@@ -110,14 +122,15 @@ class InitResult:
 
 
 def init(directory: Path) -> InitResult:
-    """Makes `directory` a project: inventory.yaml, environments/ and lines in .gitignore. Never overwrites a file.
+    """Makes `directory` a project: inventory.yaml, ot2deploy.yaml, environments/ and lines in .gitignore.
 
-    Raises UsageFailure where the directory cannot be written.
+    Never overwrites a file. Raises UsageFailure where the directory cannot be written.
     """
     directory = directory.absolute()
     try:
         steps = (
             _write(directory / "inventory.yaml", INVENTORY),
+            _write(directory / "ot2deploy.yaml", SETTINGS),
             _write(directory / "environments" / "README.md", ENVIRONMENTS),
             _ignore(directory / ".gitignore"),
         )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from ot2deploy.errors import NoSuchRobot
-from ot2deploy.inventory_file import Parts, close, read
+from ot2deploy.inventory_file import Parts, Section, close, read
+from ot2deploy.inventory_groups import members, ranked
 from ot2deploy.inventory_settings import SETTINGS, Value
 from ot2deploy.project import INVENTORY
 
@@ -82,26 +83,48 @@ class Inventory:
         return select(self, limit)
 
 
-def load(path: Path) -> Inventory:
-    """Reads an inventory. Raises NoInventory, or ConfigFailure with every problem as file:line."""
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One place that says settings of a robot: "defaults", "group:NAME" or "robot:NAME"."""
+
+    origin: str
+    section: Section
+
+
+def load(path: Path, text: str | None = None) -> Inventory:
+    """Reads an inventory; `text` is what to take for the file's contents, where it is not written yet.
+
+    Raises NoInventory, or ConfigFailure with every problem as file:line.
+    """
     path = path.absolute()
-    parts = read(path)
-    members = _members(parts)
-    parents = _ranked(parts)
-    robots = {
-        name: _merge(parts, name, [group for group in parents if name in members[group]]) for name in parts.robots
-    }
+    parts = read(path, text)
+    layers = layers_of(parts)
+    robots = {name: _merge(parts, name, layers[name]) for name in parts.robots}
     robots = {name: _joined(parts, robots, robot) for name, robot in robots.items()}
+    _one_serial_each(parts, layers, robots)
     parts.raise_problems()
-    in_order = {group: tuple(name for name in robots if name in names) for group, names in members.items()}
-    return Inventory(path=path, robots=robots, groups=in_order)
+    groups = {group: tuple(name for name, robot in robots.items() if group in robot.groups) for group in parts.groups}
+    return Inventory(path=path, robots=robots, groups=groups)
+
+
+def layers_of(parts: Parts) -> dict[str, tuple[Layer, ...]]:
+    """What says settings of each robot, the last one counting: defaults, outer groups, inner ones, its own entry."""
+    inside, order = members(parts), ranked(parts)
+    return {
+        name: (
+            Layer(origin="defaults", section=parts.defaults),
+            *(Layer(origin=f"group:{group}", section=parts.groups[group]) for group in order if name in inside[group]),
+            Layer(origin=f"robot:{name}", section=entry),
+        )
+        for name, entry in parts.robots.items()
+    }
 
 
 def select(inventory: Inventory, limit: str | None = None) -> tuple[Robot, ...]:
     """The robots that `limit` names, in the file's order; no limit means all.
 
     `limit` is a list of names, groups or globs, separated by commas or spaces; `!` takes away: "lab-a,!otto".
-    Raises NoSuchRobot for a word that fits nothing, and when nothing is left.
+    Raises NoSuchRobot for a word that fits nothing, when nothing is left, and for a limit without any name.
     """
     if not inventory.robots:
         raise NoSuchRobot(
@@ -109,6 +132,8 @@ def select(inventory: Inventory, limit: str | None = None) -> tuple[Robot, ...]:
             next="Write one under `robots:`, or run: ot2deploy sim up --count 2   and use --robots lab.yaml",
         )
     words = [word for word in re.split(r"[,\s]+", limit or "") if word]
+    if limit and not words:
+        raise NoSuchRobot(f"`{limit}` names no robot", next="Robots: " + ", ".join(inventory.robots))
     chosen: set[str] = set()
     if not words or all(word.startswith("!") for word in words):
         chosen = set(inventory.robots)
@@ -124,12 +149,16 @@ def select(inventory: Inventory, limit: str | None = None) -> tuple[Robot, ...]:
 
 
 def _fitting(inventory: Inventory, word: str) -> set[str]:
+    if not word:
+        raise NoSuchRobot(
+            "`!` stands alone", next="Write it before a name, without a space: !" + next(iter(inventory.robots))
+        )
     if word == ALL:
         return set(inventory.robots)
     found = {name for name in inventory.robots if fnmatchcase(name, word)}
-    for group, members in inventory.groups.items():
+    for group, inside in inventory.groups.items():
         if fnmatchcase(group, word):
-            found |= set(members)
+            found |= set(inside)
     if not found:
         known = [*inventory.robots, *inventory.groups]
         raise NoSuchRobot(
@@ -144,65 +173,30 @@ def _listed(title: str, names: Mapping[str, object]) -> str:
     return title + ", ".join(names) if names else ""
 
 
-def _members(parts: Parts) -> dict[str, set[str]]:
-    """Every group's robots, those of its inner groups included; unknown names and circles become problems."""
-    for robot in parts.robots.values():
-        for member in robot.groups:
-            if member.name not in parts.groups:
-                parts.groups.setdefault(member.name, type(robot)(line=member.line))
-    for clash in parts.groups.keys() & parts.robots.keys():
-        parts.problem(parts.groups[clash].line, f"`{clash}` is a robot and a group; give one another name")
-    for name, group in parts.groups.items():
-        for member in group.robots:
-            if member.name not in parts.robots:
-                hint = close(member.name, parts.robots)
-                parts.problem(member.line, f"group `{name}` names an unknown robot `{member.name}`{hint}")
-        for member in group.groups:
-            if member.name not in parts.groups:
-                hint = close(member.name, parts.groups)
-                parts.problem(member.line, f"group `{name}` names an unknown group `{member.name}`{hint}")
-    return {name: set(_inside(parts, name, ())) for name in parts.groups}
-
-
-def _inside(parts: Parts, group: str, way: tuple[str, ...]) -> Iterator[str]:
-    if group in way:
-        parts.problem(parts.groups[group].line, "groups contain each other: " + " > ".join((*way, group)))
-        return
-    section = parts.groups.get(group)
-    if section is None:
-        return
-    yield from (member.name for member in section.robots)
-    yield from (name for name, robot in parts.robots.items() if any(member.name == group for member in robot.groups))
-    for member in section.groups:
-        yield from _inside(parts, member.name, (*way, group))
-
-
-def _ranked(parts: Parts) -> list[str]:
-    """The groups, outer before inner, else in the file's order."""
-    inner = {name: {member.name for member in group.groups} for name, group in parts.groups.items()}
-    ranked: list[str] = []
-    waiting = list(inner)
-    while waiting:
-        free = [name for name in waiting if not any(name in inner[other] for other in waiting if other != name)]
-        ranked += free or waiting
-        waiting = [name for name in waiting if name not in ranked]
-    return ranked
-
-
-def _merge(parts: Parts, name: str, groups: list[str]) -> Robot:
+def _merge(parts: Parts, name: str, layers: Sequence[Layer]) -> Robot:
     values: dict[str, Value] = {key: one.default for key, one in SETTINGS.items() if one.default is not None}
     origins = dict.fromkeys(values, "built in")
-    layers = [
-        ("defaults", parts.defaults),
-        *((f"group:{group}", parts.groups[group]) for group in groups),
-        (f"robot:{name}", parts.robots[name]),
-    ]
-    for origin, section in layers:
-        values.update(section.settings)
-        origins.update(dict.fromkeys(section.settings, origin))
+    for layer in layers:
+        values.update(layer.section.settings)
+        origins.update(dict.fromkeys(layer.section.settings, layer.origin))
     values.setdefault("address", name)
+    groups = tuple(layer.origin.removeprefix("group:") for layer in layers[1:-1])
     fields: dict[str, Any] = values
-    return Robot(name=name, groups=tuple(groups), origins=origins, file=parts.path, **fields)
+    return Robot(name=name, groups=groups, origins=origins, file=parts.path, **fields)
+
+
+def _one_serial_each(parts: Parts, layers: Mapping[str, Sequence[Layer]], robots: Mapping[str, Robot]) -> None:
+    """Robots are known by their serials: the same one twice becomes a problem, in the line that says it last."""
+    first: dict[str, str] = {}
+    for name, robot in robots.items():
+        if robot.serial is None:
+            continue
+        if robot.serial in first:
+            says = next(layer.section for layer in reversed(layers[name]) if "serial" in layer.section.settings)
+            parts.problem(
+                says.lines["serial"], f"serial {robot.serial} of robot `{name}` is that of `{first[robot.serial]}`, too"
+            )
+        first.setdefault(robot.serial, name)
 
 
 def _joined(parts: Parts, robots: Mapping[str, Robot], robot: Robot, way: tuple[str, ...] = ()) -> Robot:

@@ -67,10 +67,13 @@ class Parts:
         )
 
 
-def read(path: Path) -> Parts:
-    """The parts of an inventory file; problems are collected, not raised. Raises NoInventory, ConfigFailure."""
+def read(path: Path, text: str | None = None) -> Parts:
+    """The parts of an inventory file; problems are collected, not raised. Raises NoInventory, ConfigFailure.
+
+    `text` is what to take for its contents, where it is not written yet.
+    """
     parts = Parts(path=path)
-    root = _compose(path)
+    root = compose(path, _contents(path) if text is None else text)
     if root is None:
         parts.problem(1, f"the file is empty; it begins with `schema: {SCHEMA}`")
         return parts
@@ -94,9 +97,9 @@ def close(word: str, words: Iterable[str]) -> str:
     return f"; did you mean `{found[0]}`?" if found else ""
 
 
-def _compose(path: Path) -> Node | None:
+def _contents(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NoInventory(
             f"there is no inventory {path}",
@@ -105,6 +108,10 @@ def _compose(path: Path) -> Node | None:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigFailure(f"cannot read the inventory {path}: {error}") from error
+
+
+def compose(path: Path, text: str) -> Node | None:
+    """The YAML nodes of a text, with their places in it; None where it is empty. Raises ConfigFailure."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -118,7 +125,28 @@ def _compose(path: Path) -> Node | None:
         ) from error
     except YAMLError as error:
         raise ConfigFailure(f"the inventory is no YAML: {error}", subject=path.name) from error
+    if node is not None:
+        _place_empty_values(node)
     return node
+
+
+def _place_empty_values(root: Node) -> None:
+    """Puts values that are left out behind their keys: ruamel has them where the next thing begins, lines later."""
+    from ruamel.yaml.nodes import CollectionNode, MappingNode
+
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, CollectionNode):
+            continue
+        seen.add(id(node))
+        if not isinstance(node, MappingNode):
+            waiting += node.value
+            continue
+        for key, value in node.value:
+            if _is_null(value) and value.start_mark.index == value.end_mark.index:
+                value.start_mark = value.end_mark = key.end_mark
+            waiting.append(value)
 
 
 def _line(node: Node) -> int:
@@ -190,9 +218,9 @@ def _settings(parts: Parts, node: Node, section: Section, where: str, *, with_gr
         if key == "groups":
             section.groups.extend(_names(parts, value, f"groups of {where}"))
             continue
-        scalar = _scalar(value)
         if _is_null(value):
             continue
+        scalar = _scalar(value) if SETTINGS[key].whole_number else _text(value)
         try:
             if scalar is None:
                 raise ValueError("must be a single value")
@@ -220,6 +248,13 @@ def _scalar(node: Node) -> str | int | None:
     if not isinstance(node, ScalarNode):
         return None
     return _number(node) if str(node.tag).endswith(":int") else str(node.value)
+
+
+def _text(node: Node) -> str | None:
+    """What stands there, letter by letter: a serial number 0012 is not 12."""
+    from ruamel.yaml.nodes import ScalarNode
+
+    return str(node.value) if isinstance(node, ScalarNode) else None
 
 
 def _number(node: ScalarNode) -> str | int:

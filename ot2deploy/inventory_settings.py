@@ -6,26 +6,35 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 REMOTE_PATH = re.compile(r"(/[A-Za-z0-9._-]+)+", re.ASCII)  # what may stand in a remote command line
 METHODS = ("pip", "tree")
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 Value = str | int | Path
+PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """One setting: `check` turns what the file says (text or whole number) into its value or raises ValueError.
 
-    `default` None means that there is none; a robot's address then is its name.
+    `default` None means that there is none; a robot's address then is its name. `schema` is what JSON Schema can say
+    of it (draft 2020-12), for editors; `check` alone decides.
     """
 
     check: Callable[[str | int], Value]
     default: Value | None = None
     help: str
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string", "minLength": 1})
+
+    @property
+    def whole_number(self) -> bool:
+        """Whether its value is a whole number; all others are text, whatever it looks like."""
+        return bool(self.schema["type"] == "integer")
 
 
 def _text(value: str | int) -> str:
@@ -63,6 +72,13 @@ def _address(value: str | int) -> str:
     text = _host(value)
     if text.count(":") == 1 or "@" in text:
         raise ValueError("must be the address alone; `user:` and `port:` are settings of their own")
+    return text
+
+
+def _serial(value: str | int) -> str:
+    text = _text(value)
+    if not NAME.fullmatch(text):  # it becomes part of a remote command
+        raise ValueError("must be a serial number: letters, digits and . _ - only")
     return text
 
 
@@ -106,19 +122,46 @@ def _parts(blob: bytes) -> list[bytes]:
     return parts
 
 
+def _like(pattern: re.Pattern[str]) -> dict[str, Any]:
+    """JSON Schema of text that fits a pattern whole."""
+    return {"type": "string", "pattern": f"^{pattern.pattern}$"}
+
+
 SETTINGS: Mapping[str, Setting] = {
     "address": Setting(
         check=_address, help="host name, IP address or alias of ~/.ssh/config; default: the robot's name"
     ),
-    "port": Setting(check=_port, default=22, help="SSH port"),
-    "user": Setting(check=_user, default="root", help="SSH user"),
+    "port": Setting(check=_port, default=22, help="SSH port", schema=PORT),
+    "user": Setting(check=_user, default="root", help="SSH user", schema=_like(NAME)),
     "identity_file": Setting(check=_file, help="private key; default: ssh agent, ~/.ssh/config and ~/.ssh"),
-    "host_key": Setting(check=host_key, help='the robot\'s public host key, "type base64"'),
-    "serial": Setting(check=_text, help="the robot's serial number"),
+    "host_key": Setting(
+        check=host_key,
+        help='the robot\'s public host key, "type base64"',
+        schema={"type": "string", "pattern": f"^({'|'.join(KEY_TYPES)})\\s+[A-Za-z0-9+/=]+"},
+    ),
+    "serial": Setting(
+        check=_serial,
+        help="the robot's serial number; one that answers with another is refused",
+        schema={**_like(NAME), "type": ["string", "integer"]},
+    ),
     "profile": Setting(check=_text, help="ABI profile to expect; default: what the probe finds"),
     "via": Setting(check=_host, help="jump host: a robot of this file, user@host:port, or an alias of ~/.ssh/config"),
-    "root": Setting(check=_remote_path, default="", help="what stands before system paths (simulated robots only)"),
-    "base": Setting(check=_remote_path, default="/var/ot2deploy", help="where releases live on the robot"),
-    "http_port": Setting(check=_port, default=31950, help="port of the robot's HTTP API"),
-    "install_method": Setting(check=_method, help="pip or tree; default: the environment's choice, else pip"),
+    "root": Setting(
+        check=_remote_path,
+        default="",
+        help="what stands before system paths (simulated robots only)",
+        schema=_like(REMOTE_PATH),
+    ),
+    "base": Setting(
+        check=_remote_path,
+        default="/var/ot2deploy",
+        help="where releases live on the robot",
+        schema=_like(REMOTE_PATH),
+    ),
+    "http_port": Setting(check=_port, default=31950, help="port of the robot's HTTP API", schema=PORT),
+    "install_method": Setting(
+        check=_method,
+        help="pip or tree; default: the environment's choice, else pip",
+        schema={"type": "string", "enum": list(METHODS)},
+    ),
 }

@@ -16,7 +16,7 @@ from ot2deploy import robot_state
 from ot2deploy.errors import CommandFailure, RobotUnsupported
 from ot2deploy.inventory import Robot
 from ot2deploy.robot_state import EnvironmentState, RobotState
-from ot2deploy.transport import Session, command
+from ot2deploy.transport import Session, command, wording
 
 __all__ = ["EnvironmentState", "RobotState", "facts", "probe", "profile_for", "read_state"]
 
@@ -29,7 +29,7 @@ TIMEOUT = 60.0  # seconds; an emulated robot under load is slow
 def probe(session: Session, robot: Robot, environment: str | None = None) -> tuple[RobotState, Profile]:
     """A robot's brief state and profile: one command, and a second one where its interpreter is not known yet.
 
-    Raises ConnectionLost, CommandFailure, AgentTooNew, RobotUnsupported.
+    Raises ConnectionLost, CommandFailure, AgentTooNew, RobotUnsupported, AnotherRobot.
     """
     state = read_state(session, robot, environment, brief=True)
     stored = state.facts if state.facts and state.facts.keys() >= NEEDED else None
@@ -39,7 +39,8 @@ def probe(session: Session, robot: Robot, environment: str | None = None) -> tup
 def read_state(session: Session, robot: Robot, environment: str | None = None, *, brief: bool = False) -> RobotState:
     """A robot's state, with one environment or all (None). Changes nothing and needs no Python there.
 
-    Raises RobotUnsupported for a simulated robot whose root the inventory does not name: ours would be this computer's.
+    Raises RobotUnsupported for a simulated robot whose root the inventory does not name: ours would be this computer's;
+    AnotherRobot where it has another serial number than the inventory says.
     """
     asked = robot_state.command(root=robot.root, base=robot.base_path, environment=environment, brief=brief)
     state = robot_state.parse(robot.name, session.run(asked, timeout=TIMEOUT).stdout)
@@ -50,6 +51,8 @@ def read_state(session: Session, robot: Robot, environment: str | None = None, *
             why="Without it, commands would write into /var of the computer that simulates it. Nothing was changed.",
             next="Use the lab.yaml that `ot2deploy sim up` wrote (--robots lab.yaml), or add that line to the entry.",
         )
+    if robot.serial and state.serial not in ("", robot.serial):
+        raise wording.another_robot(robot, state.serial)
     return state
 
 

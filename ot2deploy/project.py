@@ -11,6 +11,7 @@ from builder.errors import UsageFailure
 from builder.files import sha256_bytes
 
 INVENTORY = "inventory.yaml"
+SETTINGS = "ot2deploy.yaml"
 ENVIRONMENTS = "environments"
 PACKAGES = ("package", "packages")
 STATE = ".ot2deploy"
@@ -32,11 +33,12 @@ class Project:
     state_dir: Path
     lock_dir: Path
     inventory: Path
+    settings: Path
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
         """The project of `start` (default: the working directory): the nearest directory upwards that has an
-        inventory.yaml, environments/ or package(s)/. Raises UsageFailure where `start` is no directory.
+        ot2deploy.yaml, inventory.yaml, environments/ or package(s)/. Raises UsageFailure where `start` is no directory.
         """
         start = (start or Path.cwd()).absolute()
         if not start.is_dir():
@@ -54,11 +56,14 @@ class Project:
             state_dir=state,
             lock_dir=state / "locks",
             inventory=root / INVENTORY,
+            settings=root / SETTINGS,
         )
 
 
 def _is_project(path: Path) -> bool:
-    return (path / INVENTORY).is_file() or any((path / name).is_dir() for name in (ENVIRONMENTS, *PACKAGES))
+    files = (path / name for name in (SETTINGS, INVENTORY))
+    directories = (path / name for name in (ENVIRONMENTS, *PACKAGES))
+    return any(file.is_file() for file in files) or any(directory.is_dir() for directory in directories)
 
 
 def _with_shipped(own: tuple[Path, ...], name: str) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,6 +62,7 @@ def push(request: PushRequest) -> PushResult:
     record = None if request.dry_run else RunRecord(request.fleet.project.state_dir, "push", target=request.target)
     with _interrupts_told(record):
         prepared = fleet.outcomes(robots, lambda robot: _prepare(request, links[robot.name], bundles), jobs=jobs)
+        _record_releases(record, prepared)
         rows = fleet.each(prepared, lambda outcome: _finish(request, record, outcome), jobs=jobs)
     return PushResult(
         environment=bundles.environment,
@@ -71,6 +72,16 @@ def push(request: PushRequest) -> PushResult:
         rows=tuple(rows),
         seconds=time.monotonic() - start,
     )
+
+
+def _record_releases(record: RunRecord | None, prepared: Sequence[Outcome[Prepared]]) -> None:
+    """Says what each release is made of; `ot2deploy.last_known` reads it back."""
+    if record is None:
+        return
+    manifests = {one.value.bundle.digest: one.value.bundle.manifest for one in prepared if one.value}
+    for digest, manifest in manifests.items():
+        wheels = [[wheel["name"], wheel["version"], wheel["sha256"]] for wheel in manifest["wheels"]]
+        record.add("release", environment=manifest["environment"], digest=digest, wheels=wheels)
 
 
 @contextmanager
@@ -143,6 +154,7 @@ def _act(request: PushRequest, record: RunRecord | None, ready: Prepared) -> Rob
         return row
     if plan.action is Action.NOTHING:
         return replace(row, outcome=str(plan.action))
+    record.add("begin", robot=robot.name, environment=plan.environment, digest=plan.digest, current=plan.current)
     order = Order(
         plan=plan, bundle=ready.bundle, run=record.run, fingerprint=ready.state.fingerprint,
         packs=_packs(request, ready) if plan.method == "tree" and plan.action is Action.INSTALL else (),

@@ -49,8 +49,8 @@ class Proofs:
 
     @property
     def exit_code(self) -> int:
-        """0 when nothing failed that is not known to."""
-        return int(not all(one.ok for one in self.found))
+        """0 when everything was run, itself or as its twin, and nothing failed that is not known to."""
+        return int(not all(one.ok and one.ran for one in self.found))
 
     def as_dict(self) -> dict[str, Any]:
         """Every proof, whole."""

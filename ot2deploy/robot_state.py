@@ -23,6 +23,7 @@ say() { printf '\n==ot2deploy:%s\n' "$1"; }
 show() { say "$1"; [ -f "$2" ] || return 0; while IFS= read -r l; do printf '%s\n' "$l"; done <"$2"; printf %s "$l"; }
 say simulated; printf %s "${OT2DEPLOY_SIM_ROOT:-}"
 show version "$root/etc/VERSION.json"
+show serial "$root/var/serial"
 say links; ls -lnd "$root"/usr/bin/python* "$base"/envs/*/current 2>/dev/null
 if [ $depth = full ]; then
 say disk; d=$base; while [ ! -d "$d" ]; do d=${d%/*}; [ "$d" ] || d=/; done; df -Pk "$d"
@@ -64,6 +65,7 @@ class RobotState:
     `version` is /etc/VERSION.json ({} where it is missing), `interpreter` what /usr/bin/python3 leads to, or None.
     `facts` are those stored on the robot, if they are for this `fingerprint`; else None. `holder` is what the lock
     file says: who, since, run; it may have died since. `wheels` and `packs` are the sha256 of blobs that are there.
+    `serial` is /var/serial, which update-server reads, too ("" where it is missing).
     `simulated` is the root of an embedded simulated robot as its SSH server says it, "" for all others.
     A brief state says nothing of the root, disk, memory, wheels and packs: it is all that a push needs to see that
     there is nothing to do.
@@ -80,6 +82,7 @@ class RobotState:
     holder: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] | None = None
     environments: Mapping[str, EnvironmentState] = field(default_factory=dict)
+    serial: str = ""
     simulated: str = ""
     wheels: frozenset[str] = frozenset()
     packs: frozenset[str] = frozenset()
@@ -136,6 +139,7 @@ def parse(robot: str, printed: bytes) -> RobotState:
         holder=_json(sections.get("lock", b"")),
         facts=_facts(robot, sections.get("facts", b""), fingerprint),
         environments=dict(_environments(robot, sections, links)),
+        serial=sections.get("serial", b"").decode(errors="replace").strip(),
         simulated=sections.get("simulated", b"").decode(errors="replace").strip(),
         wheels=_names(sections.get("wheels", b"")),
         packs=_names(sections.get("packs", b"")),

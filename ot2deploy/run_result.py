@@ -1,4 +1,4 @@
-"""What a recorded command did to each robot: the result of `verify` and of `rollback`."""
+"""What a recorded command did to each robot: the result of `verify`, `rollback`, `remove`, `purge` and `unlock`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from ot2deploy.record import RunRecord
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """An environment, the id of the run, and an outcome for each robot; it may have both a value and a failure."""
+    """An environment, the id of the run, and an outcome for each robot; it may have both a value and a failure.
 
-    environment: str
+    The environment is None for a command that is about the robots themselves.
+    """
+
+    environment: str | None
     run: str
     outcomes: tuple[Outcome[dict[str, Any]], ...]
 
     @classmethod
-    def recorded(cls, environment: str, record: RunRecord, outcomes: tuple[Outcome[dict[str, Any]], ...]) -> RunResult:
+    def recorded(
+        cls, environment: str | None, record: RunRecord, outcomes: tuple[Outcome[dict[str, Any]], ...]
+    ) -> RunResult:
         """The result of a run, each outcome added to its record."""
         for outcome in outcomes:
             record.add("robot", **outcome.as_dict())

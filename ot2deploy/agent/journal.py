@@ -58,13 +58,18 @@ def succession(lines: list[Line], environment: str, current: str | None) -> list
 
     A switch adds to it, a rollback takes away what it left: rolling back twice goes two releases back. `current` is
     what the link says; when the journal does not end with it (power lost between rename and line) it is added.
+    What was current before the environment was removed does not count.
     """
     stack: list[str] = []
     for line in lines:
         digest = line.get("digest")
-        if line.get("environment") != environment or line.get("result") != "ok" or not isinstance(digest, str):
+        if line.get("environment") != environment or line.get("result") != "ok":
             continue
-        if line.get("op") == "rollback" and digest in stack:
+        if line.get("op") == "remove":
+            stack.clear()
+        elif not isinstance(digest, str):
+            continue
+        elif line.get("op") == "rollback" and digest in stack:
             del stack[len(stack) - stack[::-1].index(digest) :]
         elif line.get("op") in ("switch", "rollback") and stack[-1:] != [digest]:
             stack.append(digest)

@@ -38,9 +38,13 @@ class Layout:
         """A blob of which only a first part has arrived."""
         return os.path.join(self.base, kind, sha256 + ".part")
 
+    def environment(self, environment: str) -> str:
+        """An environment's directory."""
+        return os.path.join(self.envs, environment)
+
     def releases(self, environment: str) -> str:
         """The directory of an environment's releases."""
-        return os.path.join(self.envs, environment, "releases")
+        return os.path.join(self.environment(environment), "releases")
 
     def release(self, environment: str, digest: str) -> str:
         """A release's directory."""
@@ -48,7 +52,7 @@ class Layout:
 
     def current(self, environment: str) -> str:
         """The link that names an environment's current release."""
-        return os.path.join(self.envs, environment, "current")
+        return os.path.join(self.environment(environment), "current")
 
 
 def of_request(request: Request) -> Layout:

@@ -28,7 +28,7 @@ class Lock:
         self._fd, self.taken_over = fd, taken_over
 
     def release(self) -> None:
-        """Empties the file and lets go. The file stays: removing it would let two hold "the" lock."""
+        """Empties the file and lets go. The file stays: only a purge removes it, and `take` looks whether one has."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.ftruncate(fd, 0)
@@ -41,15 +41,8 @@ def take(path: str, run: str, who: str, wait: Callable[[str], None] | None = Non
     The kernel releases a flock when its holder ends, however it ends: what such a holder left in the file is stale
     and is written over. The descriptor is closed in children, so that none of them can hold the lock.
     """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    fd = _locked(path, wait)
     try:
-        while not _try(fd):
-            holder = _holder(fd)
-            if wait is None:
-                raise _refusal(holder)
-            wait(_words(holder))
-            time.sleep(POLL)
         stale = _holder(fd)
         me = {"schema": SCHEMA, "run": run, "who": who, "pid": os.getpid(), "since": now(), "boot_id": boot_id()}
         os.ftruncate(fd, 0)
@@ -67,6 +60,33 @@ def boot_id() -> str | None:
             return file.read().strip()
     except OSError:
         return None
+
+
+def _locked(path: str, wait: Callable[[str], None] | None) -> int:
+    """The lock's file, open and locked. A purge removes the file: what was waited for may not be it any more."""
+    while True:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            while not _try(fd):
+                holder = _holder(fd)
+                if wait is None:
+                    raise _refusal(holder)
+                wait(_words(holder))
+                time.sleep(POLL)
+            if _is_at(fd, path):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _try(fd: int) -> bool:

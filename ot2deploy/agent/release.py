@@ -87,14 +87,14 @@ def sweep(layout: Layout) -> list[str]:
     Returns the digests of the releases removed. What `current` names is never touched.
     """
     removed = []
-    for environment in _listed(layout.envs):
+    for environment in listed(layout.envs):
         current = layouts.current_digest(layout, environment)
-        for digest in _listed(layout.releases(environment)):
+        for digest in listed(layout.releases(environment)):
             release = layout.release(environment, digest)
             if digest != current and not layouts.is_complete(release):
                 remove(release)
                 removed.append(digest)
-    for name in _listed(layout.tmp):
+    for name in listed(layout.tmp):
         path = os.path.join(layout.tmp, name)
         if path == layout.programs_tmp:
             continue
@@ -105,7 +105,8 @@ def sweep(layout: Layout) -> list[str]:
     return removed
 
 
-def _listed(path: str) -> list[str]:
+def listed(path: str) -> list[str]:
+    """The names in a directory, sorted; none where there is no directory."""
     try:
         return sorted(os.listdir(path))
     except (FileNotFoundError, NotADirectoryError):

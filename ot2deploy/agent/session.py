@@ -176,6 +176,32 @@ class Session:
 
         return rollback(self._begun()[0], request, self.run, self.who)
 
+    def remove(self, request: Request) -> Answer:
+        """Takes an environment off the robot."""
+        from ot2deploy.agent.remove import remove
+
+        return remove(self._begun()[0], request, self.run, self.who)
+
+    def purge(self, request: Request) -> Answer:  # noqa: ARG002 - the shape of every request
+        """Takes everything of ours off the robot. The session has then to begin again."""
+        from ot2deploy.agent.purge import purge
+
+        layout, _ = self._begun()
+        answer = purge(layout)
+        if self.lock is not None:
+            self.lock.release()
+        self.lock = self.layout = self.blobs = None
+        return answer
+
+    def unlock(self, request: Request) -> Answer:
+        """Frees the lock from a dead holder or, by force, a live one. Needs no lock: it names base and root itself."""
+        from ot2deploy.agent.unlock import unlock
+
+        if self.lock is not None:
+            raise bad_request("this session holds the lock itself")
+        run, who = fields.text(request, "run"), fields.text(request, "who")
+        return unlock(layouts.of_request(request), run, who, fields.flag(request, "force"))
+
     def record(self, request: Request) -> Answer:
         """Adds a line about a push that failed or was refused to the journal."""
         line = dict(fields.mapping(request, "line"))
@@ -184,7 +210,7 @@ class Session:
         return {"line": journal.append(self._begun()[0].journal, line)}
 
     def journal(self, request: Request) -> Answer:
-        """The last lines of the journal. The only request that needs no lock: it may name base and root itself."""
+        """The last lines of the journal. Needs no lock: it may name base and root itself."""
         limit = fields.number(request, "limit")
         lines = journal.read((self.layout or layouts.of_request(request)).journal)
         return {"lines": lines[-limit:] if limit else []}
@@ -229,5 +255,5 @@ def _check_age(layout: layouts.Layout, environment: str | None) -> None:
 OPERATIONS: dict[str, Callable[[Session, Request], Answer]] = {
     "begin": Session.begin, "need": Session.need, "blob": Session.blob, "install": Session.install,
     "verify": Session.verify, "switch": Session.switch, "rollback": Session.rollback, "record": Session.record,
-    "journal": Session.journal,
+    "journal": Session.journal, "remove": Session.remove, "purge": Session.purge, "unlock": Session.unlock,
 }  # fmt: skip

@@ -38,9 +38,8 @@ def check_schema(value: dict[str, Any], where: str) -> dict[str, Any]:
 
 def write(path: str, value: dict[str, Any]) -> None:
     """Writes a value as JSON beside its place, makes it durable, and renames it there."""
-    directory, name = os.path.split(path)
+    directory, temporary = os.path.dirname(path), part(path)
     os.makedirs(directory, exist_ok=True)
-    temporary = os.path.join(directory, ".%s.part" % name)
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             json.dump(value, file, sort_keys=True, ensure_ascii=False)
@@ -52,6 +51,12 @@ def write(path: str, value: dict[str, Any]) -> None:
         remove(temporary)
         raise
     sync_directory(directory)
+
+
+def part(path: str) -> str:
+    """Where a state file stands while it is written."""
+    directory, name = os.path.split(path)
+    return os.path.join(directory, ".%s.part" % name)
 
 
 def remove(path: str) -> None:

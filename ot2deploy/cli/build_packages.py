@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from builder import recipe
 from builder.errors import Failure, UsageFailure
 from ot2deploy.cli import main as ot2deploy
+from ot2deploy.cli.wheel_order import recipes_of
 from ot2deploy.project import PACKAGES
 
 PROFILE = "ot2-py310"  # the only robots that the old builder made wheels for
@@ -52,10 +52,12 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--dist-tree-root", metavar="DIR", help="where the wheels go (default: ./dist)")
     made.add_argument("--build-tree-root", metavar="DIR", help="only ./build: builds work in temporary directories")
-    made.add_argument("--index-tree-root", metavar="DIR", help="of the index, which is not made yet")
-    made.add_argument("--index-root-url", metavar="URL", help="of the index, which is not made yet")
+    made.add_argument("--index-tree-root", metavar="DIR", help="where the index is (default: ./index)")
     made.add_argument(
-        "--build-type", choices=["packages-only", "index-only", "both"], help="only packages-only can be done yet"
+        "--index-root-url", metavar="URL", help="what links begin with (default: nothing, relative links)"
+    )
+    made.add_argument(
+        "--build-type", choices=["packages-only", "index-only", "both"], help="what is made (default: both)"
     )
     made.add_argument("--package-repo-base", metavar="DIR", help="the directory above package/ or packages/")
     made.add_argument("--buildroot-sdk-base", metavar="DIR", help="compile with the GCC of this SDK")
@@ -71,17 +73,22 @@ def equivalent(given: argparse.Namespace, root: Path) -> Equivalent:
     if given.prep_container_only:
         return Equivalent(words=("toolchain", "prepare", "--profile", PROFILE, *toolchain), notes=tuple(notes))
     packages = tuple(given.packages)
-    if not packages:
-        found, refused = _recipes(base)
+    if not packages and given.build_type != "index-only":
+        found, refused = recipes_of(base)
+        if not found:
+            raise UsageFailure(
+                "there is no recipe to build",
+                why=f"None stands in {' or '.join(str(base / name) for name in PACKAGES)}.",
+                next="Name packages.",
+            )
         packages = tuple(found)
         notes += refused
-    words = ["wheel", "build", *packages, "--profile", PROFILE, "--build-type", given.build_type or "packages-only"]
+    words = ["wheel", "build", *packages, "--profile", PROFILE, "--build-type", given.build_type or "both"]
     if base.resolve() != Path.cwd():
         words += ["--project", str(base)]
-    if given.dist_tree_root:
-        words += ["--dist-tree-root", given.dist_tree_root]
-    if given.output:
-        words += ["--output", given.output]
+    for name in ("dist_tree_root", *(INDEX if given.build_type != "packages-only" else ()), "output"):
+        if value := getattr(given, name):
+            words += [_option(name), value]
     if given.verbose:
         words.append("--verbose")
     return Equivalent(words=(*words, *toolchain), notes=tuple(notes))
@@ -107,24 +114,18 @@ def _refuse(given: argparse.Namespace) -> None:
         "build_tree_root": "builds work in temporary directories that are removed; logs are named where a build fails",
     }
     wrong = [
-        f"--{name.replace('_', '-')} {getattr(given, name)}: {reason}"
+        f"{_option(name)} {getattr(given, name)}: {reason}"
         for name, reason in reasons.items()
         if getattr(given, name) not in (None, DEFAULTS[name])
     ]
-    if given.build_type in ("index-only", "both"):
-        wrong.append(
-            f"--build-type {given.build_type}: the index cannot be made yet; run it with --build-type packages-only"
-        )
     if wrong:
         raise UsageFailure("these options cannot be followed", details=tuple(wrong), next="Run: build-packages --help")
 
 
 def _notes(given: argparse.Namespace) -> Iterator[str]:
-    if given.build_type is None and not given.prep_container_only:
-        yield "without --build-type only wheels are made: the index, which was made too, cannot be made yet"
-    for name in INDEX:
-        if getattr(given, name) is not None:
-            yield f"--{name.replace('_', '-')} has no effect on wheels alone"
+    for name in INDEX if given.build_type == "packages-only" else ():
+        if getattr(given, name):
+            yield f"{_option(name)} has no effect on wheels alone"
     if given.container_source == "any":
         yield "--container-source any: zig compiles on this machine, which needs no container"
     if given.prep_container_only and given.packages:
@@ -138,18 +139,5 @@ def _toolchain(given: argparse.Namespace) -> tuple[str, ...]:
     return ("--toolchain", name) if name else ()
 
 
-def _recipes(base: Path) -> tuple[list[str], list[str]]:
-    """Every recipe of a checkout as a requirement, and notes on those that refuse. Raises ConfigFailure."""
-    found: list[str] = []
-    refused: list[str] = []
-    for file in sorted(file for name in PACKAGES for file in (base / name).glob("*/*/build.py")):
-        one = recipe.load(file.parent)
-        text = f"{one.name}=={one.version}" if one.version else one.name
-        if one.refusal:
-            refused.append(f"{text} is left out: {one.refusal.reason}")
-        else:
-            found.append(text)
-    if not found:
-        places = " or ".join(f"{base / name}" for name in PACKAGES)
-        raise UsageFailure("there is no recipe to build", why=f"None stands in {places}.", next="Name packages.")
-    return list(dict.fromkeys(found)), refused
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -23,21 +23,25 @@ class Entry:
 
 
 DAILY = {
-    "init": "Start a project: inventory.yaml and environments/.",
+    "init": "Start a project: inventory.yaml, ot2deploy.yaml and environments/.",
     "push": "Install an environment on robots, verify it there, and switch to it.",
     "bundle": "Write an environment's wheels for one or more profiles into one file.",
     "verify": "Run an environment's checks on robots, now.",
     "rollback": "Make the previous release of an environment current again.",
+    "remove": "Remove an environment from robots.",
     "status": "Show what is on which robot; changes nothing.",
+    "history": "Show what was done to the robots: by whom, from where, with what result.",
     "exec": "Run a program of an environment on robots.",
     "doctor": "Look over this machine: what is missing, and the fix.",
 }
 MORE = {
-    "robot": "The robots of the inventory: list, show, add, trust.",
+    "robot": "The robots of the inventory: adding, importing, finding and checking them, and what is on them.",
     "env": "The environments that can be pushed: list, show.",
     "lock": "Resolve a target into its lock, or say that the lock is good.",
     "wheel": "Wheels for robots: build, missing, audit, show, qualify.",
     "recipe": "How projects are built: list, check, new, pin.",
+    "index": "A package index of wheels for robots, which pip, uv and ot2deploy read: one branch for each profile.",
+    "token": "Who may read from an index's server or upload to it: create, list, revoke.",
     "toolchain": "What wheels are built with: show, prepare.",
     "store": "Wheels that this machine keeps: path, verify.",
     "sim": "Simulated robots: plan, up, status, busy, idle, restart, down.",

@@ -9,6 +9,7 @@ import click
 from builder.errors import Failure
 from builder.fetch import public
 from ot2deploy.cli import options
+from ot2deploy.cli.group import Group
 from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Answer, Shown, table
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ot2deploy.project import Project
 
 
-@click.group("env")
+@click.group("env", cls=Group)
 def command() -> None:
     """The environments that can be pushed: list, show."""
 
@@ -71,7 +72,7 @@ def _told(one: Environment) -> dict[str, object]:
         "constraints": list(one.constraints),
         "local": [str(path) for path in one.local],
         "as_of": one.as_of,
-        "indexes": [{"name": index.name, "url": public(index.url)} for index in one.indexes],
+        "indexes": [{"name": index.name, "url": public(index.url), "said": index.said} for index in one.indexes],
         "python": one.python,
         "variables": dict(one.variables),
         "system_packages": one.system_packages,
@@ -87,7 +88,7 @@ def _rows(one: Environment) -> list[tuple[str, str]]:
     several: list[tuple[str, list[str]]] = [
         ("requirement", [*one.requirements, *map(str, one.local)]),
         ("constraint", list(one.constraints)),
-        ("index", [index.name for index in one.indexes]),
+        ("index", [f"{index.name}: {public(index.url)} ({index.said})" for index in one.indexes]),
         ("quick check", [check.name for check in one.quick or ()]),
         ("deep check", [check.name for check in one.deep or ()]),
         ("variable", [f"{name}={value}" for name, value in one.variables.items()]),

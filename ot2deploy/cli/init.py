@@ -14,7 +14,7 @@ from ot2deploy.cli.result import Shown, lines, table
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=".")
 @options.output
 def command(directory: Path) -> Shown:
-    """Start a project: inventory.yaml and environments/.
+    """Start a project: inventory.yaml, ot2deploy.yaml and environments/.
 
     What is already there stays as it is.
     """

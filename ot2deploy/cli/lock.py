@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ot2deploy.cli import options
+from ot2deploy.cli import options, units
 from ot2deploy.cli.result import Answer, Shown, lines, table
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def command(target: str, upgrade: bool, project: Project, offline: bool) -> Shown:
     """Resolve a target into its lock, or say that the lock is good.
 
-    One lock serves every profile; a push makes it by itself. It stays until its inputs change.
+    One lock serves every profile; a push makes it by itself. It stays until its inputs change. The next push asks your
+    indexes again which wheels they have of its versions.
     """
     from builder.lock import read
-    from builder.pipeline import make_lock
+    from builder.pipeline import renew_lock
     from builder.targets import resolve
     from ot2deploy.engine import open_for
 
@@ -33,7 +34,7 @@ def command(target: str, upgrade: bool, project: Project, offline: bool) -> Show
     environment = resolve(target, engine.search)
     before = read(environment, engine.locks)
     with options.reporting() as report:
-        found = make_lock(environment, engine, report)
+        found = renew_lock(environment, engine, report)
     changed = before is None or before.digest != found.digest
     packages = [{"name": one.name, "version": one.version, "marker": one.marker} for one in found.packages]
     told = {
@@ -43,7 +44,8 @@ def command(target: str, upgrade: bool, project: Project, offline: bool) -> Show
         "changed": changed,
         "packages": packages,
     }
-    head = f"{environment.name}: {len(packages)} packages as of {found.as_of}" + ("" if changed else ", no change")
+    count = units.count(len(packages), "package")
+    head = f"{environment.name}: {count} as of {found.as_of}" + ("" if changed else ", no change")
     rows = [(one.name, one.version, one.marker, ", ".join(filter(None, one.parents))) for one in found.packages]
     return Shown(
         result=Answer(data=told),

@@ -51,9 +51,19 @@ robots = click.option(
     "--robots", "robots_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="The inventory; without it, the project's inventory.yaml.",
 )  # fmt: skip
+
+
+def _some_names(_ctx: click.Context, _: click.Parameter, value: str | None) -> str:
+    """Nothing given means all robots; an empty word, as of a shell variable that is not set, must not."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it names no robot; leave --limit out for all of them")
+    return value or ""
+
+
 limit = click.option(
-    "--limit", default="", metavar="NAMES", help="Only these robots, groups or patterns, with commas; !NAME takes away."
-)
+    "--limit", default=None, callback=_some_names, metavar="NAMES",
+    help="Only these robots, groups or patterns, with commas; !NAME takes away.",
+)  # fmt: skip
 _jobs = click.option(
     "-j",
     "--jobs",

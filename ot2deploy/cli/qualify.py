@@ -85,8 +85,11 @@ def emulated(project: Project, target: str, profiles: tuple[str, ...], limits: d
 
 def parts(found: Qualified) -> Iterator[Part]:
     """A proof as people read it: what was run, what did not go well, and what to do about it."""
-    why = f" ({found.why})" if found.why else ""
+    first, *more = found.why.splitlines() or [""]
+    why = f" ({first})" if first else ""
     yield lines(f"{found.environment} {release(found.digest)} for {found.title}: {found.state}{why}", style="title")
+    if more:
+        yield lines(*(f"  {line}" for line in more))
     if bad := [row for row in found.rows if not row.ok]:
         rows = [(row.state, row.name, units.seconds(row.seconds), row.why, row.known) for row in bad]
         yield table(("state", "check", "took", "why", "known because"), rows, right=("took",))
@@ -107,9 +110,10 @@ def _summary(found: Qualified) -> str:
     audits = [row for row in found.rows if row.kind == "audit"]
     refused = sum(not row.ok for row in audits)
     said = f"{units.count(len(audits), 'wheel')} audited" + (f", {refused} refused" if refused else "")
-    if len(audits) == len(found.rows):
-        return said
-    return f"{said}; {_counted(found.rows)} on {found.interpreter}; {units.seconds(found.seconds)}"
+    if not found.interpreter:
+        return said if found.ran else f"{said}; nothing was run"
+    left = f", {units.count(len(found.left_out), 'deep check')} not run" if found.left_out else ""
+    return f"{said}; {_counted(found.rows)}{left} on {found.interpreter}; {units.seconds(found.seconds)}"
 
 
 def _counted(rows: tuple[Row, ...]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ot2deploy.cli import options, recipe_edit
+from ot2deploy.cli.group import Group
 from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Part, Shown, lines, table
 
@@ -45,7 +46,7 @@ class Checked(Listed):
         return {"good": [_whole(recipe) for recipe in self.good], "errors": [failure.as_dict() for failure in self.bad]}
 
 
-@click.group("recipe")
+@click.group("recipe", cls=Group)
 def command() -> None:
     """How projects are built: list, check, new, pin."""
 
@@ -150,6 +151,7 @@ def _said(recipe: Recipe) -> dict[str, Any]:
         "setup_py_commands": list(recipe.setup_py_commands),
         "build_dependencies": list(recipe.build_dependencies),
         "constraints": list(recipe.constraints),
+        "requires": list(recipe.requires),
         "as_of": recipe.as_of,
         "libraries": list(recipe.libraries),
         "headers_of": list(recipe.headers_of),

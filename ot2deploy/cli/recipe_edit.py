@@ -122,7 +122,7 @@ def _parsed(requirement: str) -> tuple[str, str | None]:
 
     from builder.errors import UsageFailure
 
-    wrong = UsageFailure(f"`{requirement}` is no NAME or NAME==VERSION")
+    wrong = UsageFailure(f"`{requirement}` is no NAME or NAME==VERSION", next="As in: ujson, or ujson==5.10.0")
     try:
         parsed = Requirement(requirement)
     except InvalidRequirement as error:

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -19,14 +20,16 @@ from builder.events import Event, Report
 from ot2deploy.cli import result as parts
 from ot2deploy.cli.progress import amount, rate, said
 
-PIPE_WIDTH = 400  # a table in a pipe is not folded
+PIPE_WIDTH = 400  # a table in a pipe is not folded, but for columns that say so
+PAGE_WIDTH = 110  # what a table with such columns takes at most
+FOLD = 24  # letters that a line of a folded cell has room for at least
 STYLES = {"plain": "", "good": "green", "warning": "yellow", "bad": "bold red", "dim": "dim", "title": "bold"}
 CELLS = {
     "ok": "green", "passed": "green", "pushed": "green", "switched": "green", "verified": "green",
     "rolled back": "green",
     "failed": "bold red", "missing": "bold red", "error": "bold red", "refused": "bold red", "no answer": "bold red",
     "no access": "bold red", "unsupported": "bold red", "host key not pinned": "bold red",
-    "host key changed": "bold red", "incomplete": "yellow",
+    "host key changed": "bold red", "another robot": "bold red", "incomplete": "yellow",
     "warning": "yellow", "no change": "dim",
 }  # fmt: skip
 
@@ -138,14 +141,21 @@ def _print_table(console: Console, part: parts.Table) -> None:
     if part.title:
         console.print(Text(part.title, style=STYLES["title"]), soft_wrap=True)
     drawn = _table(part, terminal=console.is_terminal)
+    width = min(console.width, PAGE_WIDTH) if part.folded else console.width
     if not console.is_terminal:
         with console.capture() as captured:
-            console.print(drawn)
+            console.print(drawn, width=width)
         console.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
-    elif console.measure(drawn, options=console.options.update(width=PIPE_WIDTH)).maximum > console.width:
+    elif _needed(console, drawn, part) > width:
         _print_records(console, part)
     else:
-        console.print(drawn)
+        console.print(drawn, width=width)
+
+
+def _needed(console: Console, drawn: RichTable, part: parts.Table) -> int:
+    """The fewest columns in which a table can be read."""
+    measured = console.measure(drawn, options=console.options.update(width=PIPE_WIDTH))
+    return measured.minimum if part.folded else measured.maximum
 
 
 def _print_records(console: Console, part: parts.Table) -> None:
@@ -163,7 +173,13 @@ def _table(part: parts.Table, *, terminal: bool) -> RichTable:
     used = [at for at in range(len(part.columns)) if not part.rows or any(row[at] for row in part.rows)]
     drawn = RichTable(header_style="bold", box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, show_edge=False)
     for at in used:
-        drawn.add_column(part.columns[at], justify="right" if part.columns[at] in part.right else "left")
+        heading = part.columns[at]
+        justify: Literal["right", "left"] = "right" if heading in part.right else "left"
+        if heading in part.folded:
+            least = min(FOLD, max((len(row[at]) for row in part.rows), default=0))
+            drawn.add_column(heading, justify=justify, overflow="fold", min_width=least)
+        else:
+            drawn.add_column(heading, justify=justify, no_wrap=bool(part.folded))
     for row in part.rows:
         drawn.add_row(*(Text(row[at], style=CELLS.get(row[at], "")) for at in used))
     return drawn

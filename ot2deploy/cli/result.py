@@ -20,12 +20,16 @@ class Result(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows under headings. Headings in `right` are numbers; a heading whose every cell is empty is left out."""
+    """Rows under headings. Headings in `right` are numbers; a heading whose every cell is empty is left out.
+
+    Headings in `folded` have long texts: these are wrapped, so that the table is no wider than a page.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     title: str = ""
     right: frozenset[str] = frozenset()
+    folded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +69,16 @@ def lines(*text: str, style: Style = "plain") -> Lines:
 
 
 def table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    right: Sequence[str] = (),
+    folded: Sequence[str] = (),
 ) -> Table:
     """A part of rows."""
-    return Table(columns=tuple(columns), rows=tuple(map(tuple, rows)), title=title, right=frozenset(right))
+    written = tuple(map(tuple, rows))
+    return Table(columns=tuple(columns), rows=written, title=title, right=frozenset(right), folded=frozenset(folded))
 
 
 def envelope(

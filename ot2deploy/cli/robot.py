@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ot2deploy.cli import options
+from ot2deploy.cli import (
+    one_robot,
+    options,
+    robot_edit,
+    robot_find,
+    robot_freeze,
+    robot_import,
+    robot_logs,
+    robot_packages,
+    robot_purge,
+    robot_unlock,
+)
+from ot2deploy.cli.group import Group
 from ot2deploy.cli.result import Answer, Shown, lines, table
 
 if TYPE_CHECKING:
@@ -15,9 +27,18 @@ if TYPE_CHECKING:
     from ot2deploy.project import Project
 
 
-@click.group("robot")
+@click.group("robot", cls=Group)
 def command() -> None:
-    """The robots of the inventory: list, show, add, trust."""
+    """The robots of the inventory: adding, importing, finding and checking them, and what is on them."""
+
+
+command.add_command(robot_edit.add)
+command.add_command(robot_edit.remove)
+command.add_command(robot_find.check)
+command.add_command(robot_find.find)
+command.add_command(robot_find.identify)
+command.add_command(robot_import.import_robots)
+command.add_command(robot_import.schema)
 
 
 @command.command("list")
@@ -33,6 +54,7 @@ def list_robots(project: Project, robots_file: Path | None, limit: str) -> Shown
             robot.name,
             robot.address,
             str(robot.port),
+            robot.serial or "",
             ", ".join(robot.groups),
             "pinned" if robot.host_key else "not pinned",
         )
@@ -40,18 +62,21 @@ def list_robots(project: Project, robots_file: Path | None, limit: str) -> Shown
     ]
     return Shown(
         result=Answer(data={"robots": [robot.as_dict() for robot in robots]}),
-        parts=(table(("robot", "address", "port", "groups", "host key"), rows, right=("port",)),),
+        parts=(table(("robot", "address", "port", "serial", "groups", "host key"), rows, right=("port",)),),
     )
 
 
 @command.command("show")
 @click.argument("name")
+@click.option("--explain", is_flag=True, help="Show every line of the file that says a setting; the last one counts.")
 @options.project
 @options.robots
 @options.output
-def show(name: str, project: Project, robots_file: Path | None) -> Shown:
+def show(name: str, explain: bool, project: Project, robots_file: Path | None) -> Shown:
     """Show every setting of one robot and where it came from."""
     robot = _one(project, robots_file, name)
+    if explain:
+        return _explained(robot)
     told = robot.as_dict()
     rows = [
         (setting, str(value), robot.origins.get(setting, ""))
@@ -60,33 +85,32 @@ def show(name: str, project: Project, robots_file: Path | None) -> Shown:
     ]
     return Shown(
         result=Answer(data=told),
-        parts=(
-            table(("setting", "value", "from"), rows, title=f"{robot.name} ({', '.join(robot.groups) or 'no group'})"),
-        ),
+        parts=(table(("setting", "value", "from"), rows, title=_title(robot)),),
     )
 
 
-@command.command("add")
-@click.argument("name")
-@click.argument("address")
-@click.option("--port", type=int, metavar="N", help="The port of its SSH server, where it is not 22.")
-@click.option("--identity-file", metavar="FILE", help="The private key that it accepts.")
-@click.option("--via", metavar="HOST", help="The host or robot to go through.")
-@options.project
-@options.robots
-@options.output
-def add(name: str, address: str, project: Project, robots_file: Path | None, **given: str | int | None) -> Shown:
-    """Add a robot to the inventory; comments and order stay. Then trust it."""
-    from ot2deploy.inventory_edit import add_robot
+def _explained(robot: Robot) -> Shown:
+    from ot2deploy.inventory_explain import explain
 
-    path = robots_file or project.inventory
-    settings = {"address": address, **{setting: value for setting, value in given.items() if value is not None}}
-    changed = add_robot(path, name, settings)
-    did = f"added to {path}" if changed else f"no change: it is in {path}"
+    said = explain(robot)
+    rows = [
+        (
+            one.setting,
+            str(one.value),
+            one.origin,
+            f"{robot.file}:{one.line}" if one.line else "",
+            "" if one.counts else "no",
+        )
+        for one in said
+    ]
     return Shown(
-        result=Answer(data={"robot": name, "inventory": str(path), "changed": changed}),
-        parts=(lines(f"{name}: {did}", f"Next: ot2deploy robot trust {name}"),),
+        result=Answer(data={"name": robot.name, "groups": list(robot.groups), "said": [one.as_dict() for one in said]}),
+        parts=(table(("setting", "value", "from", "line", "counts"), rows, title=_title(robot)),),
     )
+
+
+def _title(robot: Robot) -> str:
+    return f"{robot.name} ({', '.join(robot.groups) or 'no group'})"
 
 
 @command.command("trust")
@@ -116,17 +140,17 @@ def trust(name: str, replace: bool, project: Project, robots_file: Path | None) 
 
 def _one(project: Project, robots_file: Path | None, name: str) -> Robot:
     """The robot of exactly that name. Raises NoSuchRobot."""
-    from ot2deploy.errors import NoSuchRobot
-
-    found = _select(project, robots_file, name)
-    if [robot.name for robot in found] != [name]:
-        raise NoSuchRobot(
-            f"`{name}` is no robot's name", next="Name one of: " + ", ".join(robot.name for robot in found)
-        )
-    return found[0]
+    return one_robot.only(_select(project, robots_file, name), name)
 
 
 def _select(project: Project, robots_file: Path | None, limit: str) -> tuple[Robot, ...]:
     from ot2deploy import inventory
 
     return inventory.select(inventory.load(robots_file or project.inventory), limit)
+
+
+command.add_command(robot_packages.command)
+command.add_command(robot_freeze.command)
+command.add_command(robot_logs.command)
+command.add_command(robot_unlock.command)
+command.add_command(robot_purge.command)

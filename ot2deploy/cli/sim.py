@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ot2deploy.cli import options
+from ot2deploy.cli.group import Group
 from ot2deploy.cli.result import Shown, lines, table
 from ot2deploy.cli.units import seconds
 
@@ -23,7 +24,7 @@ kind_option = click.option(
 )  # fmt: skip
 
 
-@click.group("sim")
+@click.group("sim", cls=Group)
 def command() -> None:
     """Simulated robots: plan, up, status, busy, idle, restart, down."""
 

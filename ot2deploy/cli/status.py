@@ -23,6 +23,7 @@ STATES = {
     "auth-refused": "no access",
     "host-key-unknown": "host key not pinned",
     "host-key-changed": "host key changed",
+    "another-robot": "another robot",
     "robot-unsupported": "unsupported",
 }
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ot2deploy.cli import options, units
+from ot2deploy.cli.group import Group
 from ot2deploy.cli.result import Answer, Shown, lines
 
 if TYPE_CHECKING:
     from builder.store import Store
 
 
-@click.group("store")
+@click.group("store", cls=Group)
 def command() -> None:
     """Wheels that this machine keeps: path, verify."""
 

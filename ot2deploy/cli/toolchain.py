@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ot2deploy.cli import options, units
+from ot2deploy.cli.group import Group
 from ot2deploy.cli.result import Answer, Shown, lines, table
 
 if TYPE_CHECKING:
     from builder.profile import Profile
 
 
-@click.group("toolchain")
+@click.group("toolchain", cls=Group)
 def command() -> None:
     """What wheels are built with: show, prepare."""
 

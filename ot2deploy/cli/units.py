@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from builder.counted import counted as count
+
+__all__ = ["count", "seconds", "size"]
+
 
 def size(count: float) -> str:
     """Bytes in decimal units: 812 B, 8.5 MB, 47 MB, 1.2 GB."""
@@ -23,8 +27,3 @@ def seconds(value: float) -> str:
         return f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest:02d} s"
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: 1 robot, 2 robots."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"

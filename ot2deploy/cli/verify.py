@@ -72,7 +72,7 @@ def _view(result: RunResult) -> Shown:
         for check in outcome.value["checks"]
     ]
     releases = [f"{o.robot.name} {release(o.value['release'])}" for o in result.outcomes if o.value]
-    head = f"{result.environment}: {', '.join(releases)}" if releases else result.environment
+    head = f"{result.environment}: {', '.join(releases)}" if releases else str(result.environment)
     return Shown(
         result=result,
         parts=(

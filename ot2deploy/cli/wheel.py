@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ot2deploy.cli import options, qualify, wheel_build, wheel_missing, wheel_show
+from ot2deploy.cli.group import Group
 from ot2deploy.cli.result import Lines, Shown, lines, table
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Audits:
         return {"audits": [audit.as_dict() for audit in self.audits]}
 
 
-@click.group("wheel")
+@click.group("wheel", cls=Group)
 def command() -> None:
     """Wheels for robots: build, missing, audit, show, qualify."""
 

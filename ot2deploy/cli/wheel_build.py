@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.errors import UsageFailure
-from ot2deploy.cli import options, qualify, units, wheel_order
+from ot2deploy.cli import index_build, options, qualify, units, wheel_index, wheel_order
 from ot2deploy.cli.follow import Follower
 from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Answer, Part, Shown, lines, table
@@ -20,34 +20,41 @@ from ot2deploy.cli.result import Answer, Part, Shown, lines, table
 if TYPE_CHECKING:
     from builder.engine import Engine
     from builder.events import Report
-    from builder.qualify import Qualified
-    from builder.wheels import Made, Wheels
-    from builder.wheels.outlook import Outlook
+    from builder.profile import Profile
+    from builder.wheels import How, Made, Wheels
+    from builder.wheels.orders import Order
     from ot2deploy.project import Project
+    from ot2deploy.wheel_proofs import Proof
 
 HOW = {"public": "index"}
-DIST = Path("dist")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The wheels of an order, where they are, and their proofs, if they were run; 1 when one is lacking or failed."""
+    """The wheels of an order, where they are, their proofs, if they were to be run, and the index, if they entered one.
+
+    `left_out` are recipes that refuse, each with the reason. 1 when a wheel is lacking, failed, could not be run or was
+    refused by the index.
+    """
 
     wheels: Wheels
     out: Path
-    proofs: tuple[Qualified, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    indexed: index_build.Result | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """0 when there is a good wheel for everything; 2 when nothing but files of the user or the setup is wrong."""
         codes = [failed.failure.exit_code for failed in self.wheels.failed]
-        return min(codes, default=int(not all(proof.ok for proof in self.proofs)))
+        proved = all(proof.found.ok and proof.found.ran for proof in self.proofs)
+        return min(codes, default=int(not proved or bool(self.indexed and self.indexed.exit_code)))
 
     def state(self, made: Made) -> str:
         """What is known of a wheel: of being run only where it was in a bundle that was."""
-        for (_, bundle), proof in zip(self.wheels.bundles, self.proofs, strict=False):
-            if proof.profile == made.profile and made.sha256 in [row["sha256"] for row in bundle.manifest["wheels"]]:
-                return proof.state if proof.ok else "failed"
+        for proof in self.proofs:
+            if proof.holds(made):
+                return proof.found.state if proof.found.ok else "failed"
         return "audited"
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,12 +65,15 @@ class Result:
             "wheels": [{**made.as_dict(), "state": self.state(made)} for made in self.wheels.made],
             "failed": [failed.as_dict() for failed in self.wheels.failed],
             "not_tried": list(self.wheels.not_tried),
-            "qualified": [proof.as_dict() for proof in self.proofs],
+            "left_out": list(self.left_out),
+            "qualified": [proof.found.as_dict() for proof in self.proofs],
+            "index": self.indexed.as_dict() if self.indexed else None,
         }
 
 
 @click.command("build")
 @wheel_order.packages
+@wheel_order.everything
 @click.option("--with-dependencies", is_flag=True, help="Also all that the named projects need.")
 @click.option("--from-source", is_flag=True, help="Build what is named even where an index has a wheel that fits.")
 @click.option("--test", is_flag=True, help="Run the wheels, with all that they need, on an emulated ARM interpreter.")
@@ -71,7 +81,8 @@ class Result:
     "--explain", is_flag=True, help="Say for each package how its wheel would be had, and why. Nothing is built."
 )
 @click.option(
-    "--dist-tree-root", "dist", type=click.Path(path_type=Path, file_okay=False), default=DIST, show_default=True,
+    "--dist-tree-root", "dist", type=click.Path(path_type=Path, file_okay=False), default=index_build.DIST,
+    show_default=True,
     metavar="DIR", help="Where the wheels go, below the name of their profile; relative to the project.",
 )  # fmt: skip
 @click.option(
@@ -84,10 +95,7 @@ class Result:
     "-o", "--output", "log", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE",
     help="Also write what the tools print to this file; - is standard output.",
 )  # fmt: skip
-@click.option(
-    "--build-type", type=click.Choice(["packages-only", "index-only", "both"]), default="packages-only",
-    show_default=True, help="Wheels, an index of them, or both. Only wheels can be made yet.",
-)  # fmt: skip
+@wheel_index.options
 @options.toolchain
 @options.project
 @options.no_repair
@@ -96,6 +104,7 @@ class Result:
 def command(
     profiles: tuple[str, ...],
     upgrade: bool,
+    everything: bool,
     with_dependencies: bool,
     from_source: bool,
     test: bool,
@@ -105,7 +114,7 @@ def command(
     jobs: int | None,
     timeout: float | None,
     log: Path | None,
-    build_type: str,
+    indexing: wheel_index.Indexing,
     toolchain: str,
     project: Project,
     no_repair: bool,
@@ -118,45 +127,44 @@ def command(
     """
     from ot2deploy.engine import open_for
 
-    _wheels_only(build_type)
+    indexing.check(**named)
     _emulable(profiles if test else ())
     wanted = wheel_order.load_profiles(profiles)
     limits = {"jobs": jobs, "timeout": timeout}
     engine = open_for(project, offline=offline, repair=not no_repair, upgrade=upgrade, toolchain=toolchain, **limits)
-    order = wheel_order.read(**named, search=engine.search, closure=with_dependencies)
-    order = replace(order, from_source=from_source)
-    if explain:
-        from builder.wheels.outlook import look
-
+    if not indexing.packages:
         with options.reporting() as report:
-            return _explained(look(order, wanted, engine, report))
-    from builder.wheels import How, make_wheels
+            result = indexing.dist(project, engine, project.root / dist, wanted, report)
+        return Shown(result=result, parts=index_build.parts(result))
+    named |= {"search": engine.search, "closure": with_dependencies}
+    orders, left_out = wheel_order.read_all(project, **named) if everything else ((wheel_order.read(**named),), ())
+    orders = tuple(replace(order, from_source=from_source) for order in orders)
+    if explain:
+        return _explained(orders, wanted, engine)
+    from builder.wheels import How, together
+    from ot2deploy import wheel_proofs
 
     out = project.root / dist
     how = How(out=out, fail_fast=not keep_going, bundles=test)
     with options.reporting() as report, _logging(report, log) as followed:
-        wheels = make_wheels(order, wanted, engine, how, followed)
-        return _shown(Result(wheels=wheels, out=out, proofs=tuple(_proofs(wheels, engine, followed))))
+        wheels = together(_made(orders, wanted, engine, how, followed))
+        proofs = wheel_proofs.prove(wheels, engine, followed) if test else ()
+        indexed = indexing.made(project, engine, wheels, wanted, followed) if indexing.index and wheels.made else None
+        return _shown(Result(wheels=wheels, out=out, proofs=proofs, indexed=indexed, left_out=left_out))
 
 
-def _proofs(wheels: Wheels, engine: Engine, report: Report) -> Iterator[Qualified]:
-    from builder import profile
-    from builder.qualify import Options, find_interpreter
-    from builder.qualify import qualify as run
+def _made(
+    orders: tuple[Order, ...], profiles: list[Profile], engine: Engine, how: How, report: Report
+) -> Iterator[Wheels]:
+    """What becomes of each order; after a failure that is to be the last thing, none of the others is tried."""
+    from builder.wheels import Wheels, make_wheels
 
-    for environment, bundle in wheels.bundles:
-        interpreter = find_interpreter(profile.load(bundle.profile), offline=engine.offline)
-        yield run(bundle, interpreter, Options(engine=engine, environment=environment), report)
-
-
-def _wheels_only(build_type: str) -> None:
-    if build_type != "packages-only":
-        raise UsageFailure(
-            f"--build-type {build_type} needs the package index, which this version cannot make yet",
-            why="Making the wheels alone and saying nothing would be less than was asked for.",
-            next="Run it with --build-type packages-only: the wheels are in dist/<profile>/, where pip --find-links "
-            "takes them from.",
-        )
+    failed = False
+    for order in orders:
+        untried = Wheels(not_tried=order.environment.wanted)
+        wheels = untried if failed and how.fail_fast else make_wheels(order, profiles, engine, how, report)
+        failed = failed or bool(wheels.failed)
+        yield wheels
 
 
 def _emulable(profiles: tuple[str, ...]) -> None:
@@ -196,7 +204,11 @@ def _shown(result: Result) -> Shown:
     if rows:
         parts.append(table(columns, rows, right=("seconds",)))
     parts += failures(failed.failure for failed in wheels.failed)
-    parts += [part for proof in result.proofs for part in (lines(""), *qualify.parts(proof))]
+    parts += [part for proof in result.proofs for part in (lines(""), *qualify.parts(proof.found))]
+    if result.indexed:
+        parts += [lines(""), *index_build.parts(result.indexed)]
+    if result.left_out:
+        parts.append(lines("", *result.left_out, style="dim"))
     if wheels.not_tried:
         parts.append(lines("", f"Not tried after that: {', '.join(wheels.not_tried)}", style="warning"))
     return Shown(result=result, parts=tuple(parts))
@@ -224,7 +236,13 @@ def _row(made: Made, state: str) -> tuple[str, ...]:
     )
 
 
-def _explained(found: tuple[Outlook, ...]) -> Shown:
+def _explained(orders: tuple[Order, ...], profiles: list[Profile], engine: Engine) -> Shown:
+    """What would be done for each package."""
+    from builder.wheels.outlook import look
+
+    with options.reporting() as report:
+        found = [one for order in orders for one in look(order, profiles, engine, report)]
     rows = [(f"{one.name} {one.version}".rstrip(), one.profile, one.state, one.plan) for one in found]
     data = {"packages": [one.as_dict() for one in found]}
-    return Shown(result=Answer(data=data), parts=(table(("package", "profile", "state", "what would be done"), rows),))
+    columns = ("package", "profile", "state", "what would be done")
+    return Shown(result=Answer(data=data), parts=(table(columns, rows, folded=columns[-1:]),))

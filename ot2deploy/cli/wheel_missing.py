@@ -78,7 +78,7 @@ def command(
     parts: list[Part] = [lines(_head(found, profile.name), style="title") for profile in wanted]
     shown = [one for one in found if everything or one.missing]
     if shown:
-        parts.append(_table(shown))
+        parts += _tables(shown)
     if request:
         parts = _requested(request, found, parts, order, engine)
     return Shown(result=Outlooks(packages=found), parts=tuple(parts))
@@ -99,21 +99,42 @@ def _head(found: Sequence[Outlook], profile: str) -> str:
     return f"{units.count(states.total(), 'package')} for {profile}: {told}"
 
 
-def _table(shown: Sequence[Outlook]) -> Part:
+def _tables(shown: Sequence[Outlook]) -> list[Part]:
+    """What each package is; and below, as sentences are wider than a table, why, once for all that share a reason."""
     rows = [
         (
-            f"{one.name} {one.version}".rstrip(),
+            _name(one),
             one.profile if len({each.profile for each in shown}) > 1 else "",
             one.state,
             one.recipe or "",
             units.seconds(one.seconds) if one.seconds else "",
             " -> ".join(one.chain),
-            one.reason,
-            one.instead,
         )
         for one in shown
     ]
-    return table(("package", "profile", "state", "recipe", "build", "wanted by", "why", "instead"), rows)
+    columns = ("package", "profile", "state", "recipe", "build", "wanted by")
+    why = [(", ".join(names), *texts) for texts, names in _reasons(shown).items()]
+    return [
+        table(columns, rows, folded=("wanted by",)),
+        lines(""),
+        table(("packages", "why", "instead"), why, folded=("packages", "why", "instead")),
+    ]
+
+
+def _reasons(shown: Sequence[Outlook]) -> dict[tuple[str, str], list[str]]:
+    """The packages of each reason and advice; with the profile where another one has another reason."""
+    several = Counter(name for name, *_ in {(_name(one), one.reason, one.instead) for one in shown})
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in shown:
+        name = _name(one)
+        told = name if several[name] == 1 else f"{name} ({one.profile})"
+        names = found.setdefault((one.reason, one.instead), [])
+        names += [told] if told not in names else []
+    return found
+
+
+def _name(one: Outlook) -> str:
+    return f"{one.name} {one.version}".rstrip()
 
 
 def _requested(path: Path, found: Sequence[Outlook], parts: list[Part], order: Order, engine: Engine) -> list[Part]:

@@ -67,11 +67,11 @@ class Embedded:
         return self.directory / "root"
 
 
-def create(directory: Path, name: str, python: Path | None = None) -> Path:
+def create(directory: Path, name: str, python: Path | None = None, *, serial: str = "") -> Path:
     """Makes `directory` an embedded robot and returns its root; what is already there is kept.
 
     `python` is a CPython 3.11 to 3.13 of the host, by default the running one; the robot's usr is a virtual
-    environment of it with that Python's own pip. Raises EmbeddedFailure.
+    environment of it with that Python's own pip. `serial` is written where robots have theirs. Raises EmbeddedFailure.
     """
     root = directory.absolute() / "root"
     if not REMOTE_PATH.fullmatch(str(root)):
@@ -92,6 +92,8 @@ def create(directory: Path, name: str, python: Path | None = None) -> Path:
     if not (root / "etc" / "VERSION.json").exists():
         files.write_json(root / "etc" / "VERSION.json", _version(name))
         files.write_bytes(root / "etc" / "pip.conf", b"[install]\nroot = /var/user-packages\n")
+    if serial:
+        files.write_bytes(root / "var" / "serial", f"{serial}\n".encode())
     if not (directory / "host_key").exists():
         files.write_bytes(directory / "host_key", _new_key(), mode=0o600)
     return root

@@ -88,8 +88,9 @@ def _embedded(
 ) -> tuple[Started, tuple[SimRobot, ...]]:
     key = _key(at)
     python = wanted.python or _python()
+    serials = {name: f"OT2SIM{uuid.uuid4().hex[:8].upper()}" for name in names}
     for name in names:
-        embedded.create(at.robot(name), name, python)
+        embedded.create(at.robot(name), name, python, serial=serials[name])
     seats = [embedded.Seat(name=name, directory=at.robot(name), authorized_key=key) for name in names]
     robots = []
     for running in embedded.serve(seats):
@@ -99,7 +100,7 @@ def _embedded(
                 name=running.name,
                 kind="embedded",
                 init="",
-                serial=f"OT2SIM{uuid.uuid4().hex[:8].upper()}",
+                serial=serials[running.name],
                 port=running.port,
                 http_port=0,
                 host_key=running.host_key,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from builder.counted import counted
 from builder.docker import engine as docker_engine
 from builder.errors import Failure
 from builder.events import Event, Report, silent
@@ -75,13 +76,9 @@ def _left(state: SimState) -> str:
     return f"{state.lab} was changed since `sim up` wrote it, and is left"
 
 
-def _robots(count: int) -> str:
-    return f"{count} robot{'' if count == 1 else 's'}"
-
-
 def _did(started: int, revived: int) -> str:
-    parts = [f"{_robots(started)} started"] if started else []
-    parts += [f"{_robots(revived)} started again"] if revived else []
+    parts = [f"{counted(started, 'robot')} started"] if started else []
+    parts += [f"{counted(revived, 'robot')} started again"] if revived else []
     return ", ".join(parts) or "no change: they are up already"
 
 
@@ -125,14 +122,14 @@ def down(project: Project, *, purge: bool = False, report: Report = silent) -> S
     notes: list[str] = []
     with at.held():
         state = at.read()
-        report(Event(subject="sim", stage="down", message=f"taking down {_robots(len(state.robots))}"))
+        report(Event(subject="sim", stage="down", message=f"taking down {counted(len(state.robots), 'robot')}"))
         if labfile.remove(state):
             notes.append(_left(state))
         _remove(at)
     if purge:
         notes += _purge()
     return SimResult(
-        did=f"{_robots(len(state.robots))} taken down" if state.robots else "no change: none is up",
+        did=f"{counted(len(state.robots), 'robot')} taken down" if state.robots else "no change: none is up",
         robots=(),
         seconds=round(time.monotonic() - begun, 1),
         notes=tuple(notes),
@@ -176,7 +173,7 @@ def status(project: Project) -> SimResult:
     at = place(project)
     state = at.read()
     return SimResult(
-        did=_robots(len(state.robots)) if state.robots else "no simulated robot is up",
+        did=counted(len(state.robots), "robot") if state.robots else "no simulated robot is up",
         robots=_shown(state, at),
         lab=Path(state.lab) if state.lab else None,
         why=state.why,

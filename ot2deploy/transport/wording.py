@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ot2deploy.errors import AuthRefused, HostKeyChanged, HostKeyUnknown, Unreachable
+from ot2deploy.errors import AnotherRobot, AuthRefused, HostKeyChanged, HostKeyUnknown, Unreachable
 from ot2deploy.inventory import Robot
 
 PPK = b"PuTTY-User-Key-File"
@@ -25,7 +25,7 @@ def unreachable(robot: Robot, where: str, reason: str) -> Unreachable:
         f"no SSH answer from {where}: {reason}",
         subject=robot.name,
         why="The robot is off, starting, on another network, or its address changed.",
-        next=f"Try: ping {robot.address}   and look the address up in the Opentrons App (Networking).",
+        next=f"Try: ping {robot.address}   and look the address up in the Opentrons App (Networking).{_or_find(robot)}",
     )
 
 
@@ -48,7 +48,17 @@ def changed_host_key(robot: Robot, shown: str, pinned: str) -> HostKeyChanged:
         details=(f"pinned: {fingerprint(pinned)}", f"shown:  {fingerprint(shown)}"),
         why="Another robot has this address now, the robot was factory-reset, or somebody sits in between. "
         "System updates keep the key. Nothing was sent.",
-        next=f"If you know why it changed: {_trust(robot)} --replace",
+        next=f"If you know why it changed: {_trust(robot)} --replace{_or_find(robot)}",
+    )
+
+
+def another_robot(robot: Robot, serial: str) -> AnotherRobot:
+    """Another robot answers at the address; nothing was changed on it."""
+    return AnotherRobot(
+        f"the robot at {robot.address} has serial {serial}, not {robot.serial}",
+        subject=robot.name,
+        why="Robots changed their addresses, or the inventory names the wrong serial. Nothing was changed on it.",
+        next=f"{find(robot)}   or correct `serial` in the inventory.",
     )
 
 
@@ -61,6 +71,15 @@ def unreadable_pin(robot: Robot) -> HostKeyUnknown:
         why="It was copied only in part, or changed. Nothing was sent.",
         next=f"Run: {_trust(robot)} --replace",
     )
+
+
+def find(robot: Robot) -> str:
+    """What to run where a robot may have another address now."""
+    return f"Run: ot2deploy robot find {robot.name}{robot.file_option}"
+
+
+def _or_find(robot: Robot) -> str:
+    return f"\nIf its address changed: {find(robot).removeprefix('Run: ')}" if robot.serial else ""
 
 
 def _trust(robot: Robot) -> str:

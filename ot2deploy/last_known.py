@@ -1,0 +1,111 @@
+"""What this computer last knew of each robot, out of the run records: which release it has, and of which wheels."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A wheel of a release."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """The release of an environment that a robot has; several where a command was cut off and it may be either."""
+
+    robot: str
+    environment: str
+    releases: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastKnown:
+    """All robots that commands of a project changed, and the wheels of each release by its digest."""
+
+    robots: tuple[Known, ...] = ()
+    wheels: Mapping[str, tuple[Wheel, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Event:
+    """A line of a record, with what its first line says of the whole run."""
+
+    order: tuple[str, int, int]
+    command: str
+    environment: str
+    fields: Mapping[str, Any]
+
+
+def last_known(state_dir: Path) -> LastKnown:
+    """Reads all run records; lines that are damaged are passed over."""
+    wheels: dict[str, tuple[Wheel, ...]] = {}
+    now: dict[tuple[str, str], set[str]] = defaultdict(set)
+    ever: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for event in sorted(_events(state_dir / "runs"), key=lambda event: event.order):
+        try:
+            if event.fields["event"] == "release":
+                wheels[str(event.fields["digest"])] = tuple(
+                    Wheel(name=str(name), version=str(version), sha256=str(sha256))
+                    for name, version, sha256 in event.fields["wheels"]
+                )
+            elif event.fields["event"] in ("begin", "robot"):
+                _apply(event, now, ever)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            continue
+    robots = [Known(robot=at[0], environment=at[1], releases=frozenset(has)) for at, has in sorted(now.items()) if has]
+    return LastKnown(robots=tuple(robots), wheels=wheels)
+
+
+def _apply(event: _Event, now: dict[tuple[str, str], set[str]], ever: dict[tuple[str, str], set[str]]) -> None:
+    """Takes in what an event says of a robot. What began and did not end well may have been done or not."""
+    fields = event.fields
+    if event.command in ("remove", "purge"):
+        if fields["ok"]:
+            of_robot = [at for at in now if at[0] == fields["robot"]]
+            for at in of_robot if event.command == "purge" else {(fields["robot"], event.environment)}:
+                now.pop(at, None)
+        return
+    if fields["event"] == "begin":  # of a push
+        at, has = (fields["robot"], fields["environment"]), {fields["digest"], fields["current"]}
+    elif event.command == "push":
+        if fields["outcome"] == "failed":
+            return
+        at, has = (fields["robot"], fields["plan"]["environment"]), {fields["plan"]["digest"]}
+    else:
+        at, result = (fields["robot"], event.environment), fields["result"] or {}
+        if event.command == "rollback" and not fields["ok"]:
+            has = set(ever[at])
+        else:
+            has = {result.get("current") or result.get("release")}
+            if previous := result.get("previous"):
+                ever[at].add(previous)
+    key, releases = (str(at[0]), str(at[1])), {str(one) for one in has if one}
+    ever[key] |= releases
+    if releases:
+        now[key] = releases
+
+
+def _events(runs: Path) -> Iterator[_Event]:
+    """All lines of all records; `order` is by their times and, within a second, as they were made."""
+    for path in runs.glob("*.jsonl"):
+        made = path.stat().st_mtime_ns
+        command = environment = ""
+        for number, line in enumerate(path.read_bytes().splitlines()):
+            try:
+                fields = json.loads(line)
+                order = str(fields["at"]), made, number
+            except (ValueError, LookupError, TypeError):
+                continue
+            if fields.get("event") == "start":
+                command, environment = str(fields.get("command")), str(fields.get("environment"))
+            yield _Event(order=order, command=command, environment=environment, fields=fields)

@@ -1,0 +1,107 @@
+"""The robot's HTTP API, as much of it as finding a robot needs: who it is, and blinking its lights.
+
+Requests go to the robot itself, never through a proxy. It has no login, so nothing that it says is proof: whoever acts
+on a robot does so over SSH, where its host key is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from builder.errors import NetworkFailure
+from builder.fetch import Fetcher
+from ot2deploy.errors import ApiFailure
+from ot2deploy.inventory import Robot
+from ot2deploy.transport import wording
+
+MOST = 1 << 20  # bytes; what a robot says of itself is less than one KiB
+VERSION = {"Opentrons-Version": "*"}  # robot-server answers 422 without it
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a robot says of itself, and where it did."""
+
+    address: str
+    http_port: int
+    name: str
+    serial: str
+    software: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The robot as JSON."""
+        return dict(self.__dict__)
+
+
+class Empty:
+    """The body of a POST that says everything in its URL."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+def about(address: str, port: int) -> About:
+    """Asks update-server, which also answers while robot-server is down. Raises ApiFailure."""
+    where = _where(address, port)
+    try:
+        answer = _fetcher().ask(f"http://{where}/server/update/health", most=MOST, headers=VERSION)
+    except NetworkFailure as failure:
+        reason = f"answers {failure.status}" if failure.status else "does not answer"
+        raise ApiFailure(f"the HTTP API at {where} {reason}") from failure
+    try:
+        said: Mapping[str, Any] = json.loads(answer.body)
+        return About(
+            address=address,
+            http_port=port,
+            name=str(said["name"]),
+            serial=str(said["serialNumber"]),
+            software=str(said.get("apiServerVersion", "")),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ApiFailure(f"what answers at {where} is no robot") from error
+
+
+def identify(robot: Robot, seconds: int) -> About:
+    """Lets a robot blink its lights, if it is the one that the inventory means. Raises ApiFailure, AnotherRobot."""
+    if robot.via:
+        raise ApiFailure(
+            f"it is reached through {robot.via}, and its HTTP API not at all",
+            subject=robot.name,
+            next="Run this on a computer in the robot's own network.",
+        )
+    try:
+        found = about(robot.address, robot.http_port)
+        if robot.serial and found.serial != robot.serial:
+            raise wording.another_robot(robot, found.serial)
+        where = _where(robot.address, robot.http_port)
+        said = _fetcher().post(f"http://{where}/identify?seconds={seconds}", Empty(), headers=VERSION, login=None)
+    except NetworkFailure as failure:
+        raise ApiFailure("its HTTP API stopped answering", subject=robot.name) from failure
+    except ApiFailure as failure:
+        failure.subject = robot.name
+        failure.why = "It is off or starting, its address changed, or http_port in the inventory is another one."
+        failure.next = wording.find(robot)
+        raise
+    if said.status != 200:
+        raise ApiFailure(
+            f"it does not blink: its HTTP API answers {said.status}",
+            subject=robot.name,
+            why="The robot server may still be starting.",
+        )
+    return found
+
+
+def _where(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+@cache
+def _fetcher() -> Fetcher:
+    return Fetcher(patient=False, direct=True)
