@@ -12,10 +12,11 @@ import tempfile
 from pathlib import Path
 
 from bench_builds import Builds
+from bench_index import Serving
 from bench_robots import Robots
 from benching import replace_section, section
 
-PARTS = ("robots", "builds")
+PARTS = ("robots", "builds", "index")
 
 
 def main() -> None:
@@ -33,6 +34,12 @@ def main() -> None:
                 robots = Robots(asked.kind, asked.rounds, directory)
                 robots.measure()
                 text = section("The main job", f"one simulated robot ({asked.kind})", robots.figures)
+            elif part == "index":
+                serving = Serving(directory)
+                serving.measure()
+                text = section(
+                    "The index", "1,004 wheels served; client: http.client on one connection", serving.figures
+                )
             else:
                 builds = Builds(directory)
                 builds.measure()

@@ -28,11 +28,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "subprocess": ("builder/run.py", "ot2deploy/sim/processes.py", *ON_ROBOTS),  # an embedded robot's own commands
     "urllib.request": ("ot2deploy/agent/",),
     "http.client": (),
+    "keyring": ("builder/logins.py",),
     "click": ("ot2deploy/cli/",),
 }
 CLIENT_SIDE = {"SSHClient", "Agent", "AgentKey", "ProxyCommand", "SFTPClient", "SSHConfig"}
 # Files that carry a stdlib module's name because it is the field's own word (architecture.md, "Words").
-STDLIB_WORDS = {"builder/profile.py"}
+STDLIB_WORDS = {"builder/profile.py", "ot2deploy/cli/token.py"}
 
 
 @dataclass(frozen=True, kw_only=True)

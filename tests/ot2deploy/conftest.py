@@ -129,7 +129,7 @@ def embedded_lab(tmp_path: Path, pip_cache: Path, monkeypatch: pytest.MonkeyPatc
         with monkeypatch.context() as patch:
             patch.setenv("OT2DEPLOY_CACHE", str(pip_cache))
             for name in names:
-                embedded.create(directory / name, name, (pythons or {}).get(name))
+                embedded.create(directory / name, name, (pythons or {}).get(name), serial=f"OT2SIM{name}")
         lab.start(*names)
         lab.write()
         return lab

@@ -1,5 +1,6 @@
 """Inventories: merging with origins, selecting, every problem at once, and edits that keep comments."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from builder.errors import ConfigFailure
 from ot2deploy.errors import NoInventory, NoSuchRobot
 from ot2deploy.inventory import load, select
 from ot2deploy.inventory_edit import set_host_key, set_setting
+from ot2deploy.inventory_explain import explain
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP0YeEgGK4m/YP1KU8b9hWAt+XD92yCRB8Z3kuaTlJ1M"
 LAB = f"""\
@@ -84,6 +86,14 @@ def test_a_robot_without_an_address_is_reached_by_its_name_and_via_may_name_a_ro
         ("all !lab-b", "otto karl"),
         ("!otto", "luigi karl"),
         ("everything", "otto"),
+        ("otto, luigi", "otto luigi"),
+        (",otto,,", "otto"),
+        ("all,!*o", "luigi karl"),
+        ("[ol]*", "otto luigi"),
+        ("????", "otto karl"),
+        ("lab-a lab-b", "otto luigi"),
+        ("!lab-*", "karl"),
+        ("otto,otto", "otto"),
     ],
 )
 def test_select(lab, limit, names):
@@ -91,10 +101,23 @@ def test_select(lab, limit, names):
 
 
 @pytest.mark.parametrize(
-    ("limit", "word"), [("oto", "otto"), ("lab-c", "lab-"), ("x*", "x*"), ("otto,!otto", "no robot")]
+    ("limit", "word"),
+    [
+        ("oto", "otto"),
+        ("lab-c", "lab-"),
+        ("x*", "x*"),
+        ("otto,!otto", "no robot"),
+        ("!all", "no robot"),
+        (",", "names no robot"),
+        ("otto,!", "stands alone"),
+        ("Otto", "otto"),
+        ("!!otto", "!otto"),
+        ("all,!nobody", "nobody"),
+        ("[", "no robot or group"),
+    ],
 )
 def test_select_refuses_what_fits_nothing(lab, limit, word):
-    with pytest.raises(NoSuchRobot, match=word.replace("*", r"\*")):
+    with pytest.raises(NoSuchRobot, match=re.escape(word)):
         load(lab).select(limit)
 
 
@@ -162,6 +185,37 @@ def test_all_problems_come_at_once_with_their_lines(tmp_path):
 )
 def test_what_is_no_inventory(tmp_path, text, line):
     assert problems(tmp_path / "lab.yaml", text)[0].split(":")[0] == line
+
+
+def test_a_name_without_anything_behind_it_has_its_own_line(tmp_path):
+    found = problems(tmp_path / "lab.yaml", "schema: 1\nrobots:\n  bad name:\n\n\n  b:\n")
+    assert [line.split(":")[0] for line in found] == ["3"]
+
+
+def test_two_entries_of_one_serial_are_a_problem_with_both_names(tmp_path):
+    text = "schema: 1\nrobots:\n  a: {serial: OT2X}\n  b: {}\n  c:\n    serial: OT2X\n"
+    assert problems(tmp_path / "lab.yaml", text) == ["6: serial OT2X of robot `c` is that of `a`, too"]
+    text = "schema: 1\ndefaults:\n  serial: OT2X\nrobots:\n  a: {}\n  b: {}\n"
+    assert problems(tmp_path / "lab.yaml", text) == ["3: serial OT2X of robot `b` is that of `a`, too"]
+
+
+def test_a_serial_of_digits_stays_as_it_stands(tmp_path):
+    path = tmp_path / "lab.yaml"
+    path.write_text("schema: 1\nrobots:\n  a: {serial: 0012}\n  b: {serial: 12}\n")
+    assert [robot.serial for robot in load(path).robots.values()] == ["0012", "12"]
+
+
+def test_every_line_that_says_a_setting_is_explained(lab):
+    said = [one for one in explain(load(lab).robots["otto"]) if one.setting in ("port", "user", "address")]
+    assert [(one.setting, one.value, one.origin, one.line, one.counts) for one in said] == [
+        ("address", "10.0.0.5", "robot:otto", 15, True),
+        ("port", 22, "built in", None, False),
+        ("port", 2022, "group:everything", 8, False),
+        ("port", 2200, "group:lab-a", 11, True),
+        ("user", "root", "built in", None, False),
+        ("user", "root", "defaults", 4, True),
+    ]
+    assert explain(load(lab).robots["luigi"])[0].origin == "its name"
 
 
 def test_a_newer_schema_asks_for_an_upgrade(tmp_path):

@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from builder.files import sha256_file
 from ot2deploy import robot_state
 
 CHECK = "- import: plates"
@@ -222,8 +223,12 @@ def test_several_robots_in_one_push(workplace_of):
 def test_the_record_has_every_robot_of_the_run(workplace):
     row = pushed(workplace)
     (record,) = (workplace.directory / ".ot2deploy" / "runs").iterdir()
-    first, last = (json.loads(line) for line in record.read_text().splitlines())
+    first, release, begin, last = (json.loads(line) for line in record.read_text().splitlines())
     assert (first["command"], first["target"]) == ("push", "plates")
     assert {key: last[key] for key in row} == row
+    digest, wheel = row["plan"]["digest"], workplace.wheel("plates")
+    assert (begin["event"], begin["robot"], begin["digest"], begin["current"]) == ("begin", "r1", digest, None)
+    assert (release["event"], release["digest"]) == ("release", digest)
+    assert release["wheels"] == [["plates", "1.0", sha256_file(wheel)]]
     journal = [json.loads(line) for line in (workplace.lab.base() / "journal").read_text().splitlines()]
     assert [(line["op"], line["run"], line["result"]) for line in journal] == [("switch", first["run"], "ok")]

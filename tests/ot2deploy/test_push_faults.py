@@ -105,6 +105,7 @@ def test_a_second_push_is_told_who_holds_the_robot_and_a_dead_one_frees_it(ready
     assert error["code"] == "locked"
     assert error["what"] == f"held by {lock['who']} since {lock['since']}"
     assert lock["run"] in error["why"]
+    assert f"robot unlock r1 --robots {ready.lab.path} --force" in error["next"]
     assert ready.run("status")["robots"][0]["ok"], "looking needs no lock"
     kill(program)
     ready.environment("plates", ready.wheel("plates", "2.0"), checks=CHECK)

@@ -195,3 +195,8 @@ def test_an_entry_without_a_click_command_is_named():
     )  # a module of the command line that is no command
     with pytest.raises(AttributeError, match="command"):
         group.get_command(click.Context(group), "units")
+
+
+@pytest.mark.parametrize("group", ["robot", "index", "wheel", "sim"])
+def test_help_of_a_group_has_whole_sentences(run_cli, group):
+    assert "..." not in run_cli(group, "--help").good().out.partition("Commands:")[2]

@@ -6,9 +6,11 @@ import ast
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from wheel_factory import make_wheel
 
 from builder.errors import UsageFailure
 from ot2deploy.cli import build_packages
@@ -44,7 +46,9 @@ def test_the_help_has_all_options_of_the_old_builder() -> None:
 @pytest.mark.parametrize(
     ("argv", "equivalent"),
     [
-        (["--build-type", "packages-only"], "--build-type packages-only"),
+        ([], ""),
+        (["--build-type", "both"], ""),
+        (["--index-tree-root", "i", "--index-root-url", "http://x"], "--index-tree-root i --index-root-url http://x"),
         (["--verbose"], "--verbose"),
         (["--output", "log.txt"], "--output log.txt"),
         (["-o", "-"], "--output -"),
@@ -57,8 +61,14 @@ def test_the_help_has_all_options_of_the_old_builder() -> None:
     ],
 )
 def test_what_an_option_becomes(argv: list[str], equivalent: str) -> None:
-    plain = "wheel build numpy --profile ot2-py310 --build-type packages-only"
-    assert words(*argv) == (plain if equivalent in plain else f"{plain} {equivalent}")
+    plain = "wheel build numpy --profile ot2-py310 --build-type both"
+    assert words(*argv) == f"{plain} {equivalent}".rstrip()
+
+
+def test_wheels_alone_or_an_index_alone() -> None:
+    assert words("--build-type", "packages-only").endswith("--build-type packages-only")
+    index_only = said("--build-type", "index-only", "--package-repo-base", ".").words
+    assert " ".join(index_only) == "wheel build --profile ot2-py310 --build-type index-only"
 
 
 def test_preparing_builds_nothing() -> None:
@@ -70,8 +80,6 @@ def test_preparing_builds_nothing() -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        ["--build-type", "both"],
-        ["--build-type", "index-only"],
         ["--container-tag", "dev"],
         ["--build-tree-root", "/elsewhere"],
     ],
@@ -84,9 +92,9 @@ def test_what_cannot_be_followed_is_refused_with_the_reason(argv: list[str]) -> 
 
 
 def test_nothing_is_left_out_in_silence() -> None:
-    notes = "\n".join(said("numpy", "--index-root-url", "http://x", "--index-tree-root", "i").notes)
+    given = ("--build-type", "packages-only", "--index-root-url", "http://x", "--index-tree-root", "i")
+    notes = "\n".join(said("numpy", *given).notes)
     for part in (
-        "without --build-type only wheels",
         "--index-root-url has no effect",
         "--index-tree-root has no effect",
     ):
@@ -136,7 +144,25 @@ def test_the_command_is_printed_and_run(tmp_path: Path) -> None:
 
 
 def test_a_refusal_ends_with_2_and_no_traceback() -> None:
-    done = subprocess.run([SCRIPT, "--build-type", "both"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([SCRIPT, "--container-tag", "dev"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "the index cannot be made yet" in done.stderr
+    assert "images of the old builder hold one SDK" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_index_alone_needs_no_recipe_compiler_or_network(tmp_path: Path) -> None:
+    """The old builder made a directory that pip did not find: raw names in the place of normalised ones."""
+    (tmp_path / "dist" / "ot2-py310").mkdir(parents=True)
+    make_wheel(tmp_path / "dist" / "ot2-py310", "ruamel.yaml.clib-0.2.12-py3-none-any.whl", {"_ruamel_yaml.py": b""})
+    (tmp_path / "environments").mkdir()
+    done = subprocess.run(
+        [SCRIPT, "--package-repo-base", str(tmp_path), "--build-type", "index-only", "--index-tree-root", "tree"],
+        capture_output=True, text=True, timeout=120, env={**os.environ, "PATH": "/nowhere:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    simple = tmp_path / "tree" / "ot2-py310" / "simple"
+    assert [path.name for path in simple.iterdir() if path.is_dir()] == ["ruamel-yaml-clib"]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--index-url", simple.as_uri(), "ruamel.yaml.clib"]
+    environment = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120, env=environment)
+    assert (tmp_path / "ruamel.yaml.clib-0.2.12-py3-none-any.whl").is_file()

@@ -35,7 +35,7 @@ def test_what_is_there_stays(run_cli, tmp_path):
     lines = (tmp_path / ".gitignore").read_text().splitlines()
     assert lines[:2] == ["*.log", ".ot2deploy/"]
     assert lines.count(".ot2deploy/") == 1
-    assert [step["did"] for step in document["result"]["files"]] == ["no change", "written", "added to"]
+    assert [step["did"] for step in document["result"]["files"]] == ["no change", "written", "written", "added to"]
 
 
 def test_another_directory_is_made(run_cli, tmp_path):

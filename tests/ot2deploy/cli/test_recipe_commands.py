@@ -96,13 +96,12 @@ def test_advice_on_what_nobody_knows(run_cli, write) -> None:
         "package/x/1.0",
         "from builder import package_build as p\n"
         "p.build_package(p.github_source(org='o', repo='x', tag='v1.1', sha256='" + "0" * 64 + "'),\n"
-        "    libraries=['libfi'], cflags=['-Os'], profiles={'ot2-py31': {'env': {'A': '1'}}})\n"
+        "    cflags=['-Os'], profiles={'ot2-py31': {'env': {'A': '1'}}})\n"
         "p.build_package(p.github_source(org='o', repo='y', tag='v1'))\n",
     )
     (told,) = run_cli("recipe", "check", file, "--json").good().document["result"]["good"]
     assert told["advice"] == [
         "there is no profile ot2-py31; did you mean ot2-py312?",
-        "there is no library libfi; did you mean libffi?",
         "its source's tag is v1.1, its directory says 1.0",
         "the file also builds y, which is found only in a directory of its own: y/VERSION/build.py",
         "it gives no reason: without one, nobody knows when it may go",

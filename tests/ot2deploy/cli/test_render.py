@@ -38,6 +38,21 @@ def test_a_table_that_is_too_wide_for_the_terminal_becomes_paragraphs():
     assert "otto" in on_terminal(part, 100).splitlines()[2]
 
 
+def test_long_texts_are_wrapped_where_a_table_says_so(capsys):
+    why = " ".join(["word"] * 60)
+    part = table(("package", "why"), [("numpy 2.2.6", why), ("ujson 6.0.0", "short")], folded=("why",))
+    out = drawn(capsys, part).splitlines()
+    assert max(map(len, out)) <= render.PAGE_WIDTH
+    assert [line.split("  ")[0] for line in out if not line.startswith(" ")] == [
+        "package",
+        "numpy 2.2.6",
+        "ujson 6.0.0",
+    ]
+    assert " ".join(out).split().count("word") == 60
+    assert max(map(len, on_terminal(part, 60).splitlines())) <= 60
+    assert "  why      short" in on_terminal(part, 30).splitlines()
+
+
 def test_brackets_are_text(capsys):
     assert drawn(capsys, lines("ot2deploy[all] [bold]x")) == "ot2deploy[all] [bold]x\n"
 

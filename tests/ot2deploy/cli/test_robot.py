@@ -46,6 +46,21 @@ def test_a_robot_is_shown_with_the_origin_of_each_setting(run_cli, lab):
     assert "group:lab-a" in run_cli("robot", "show", "otto").good().out
 
 
+def test_a_robot_is_explained_line_by_line(run_cli, lab):
+    told = run_cli("robot", "show", "luigi", "--explain", "--json").good().document["result"]["said"]
+    assert [(one["origin"], one["line"], one["counts"]) for one in told if one["setting"] == "port"] == [
+        ("built in", None, False), ("defaults", 2, False), ("robot:luigi", 7, True)
+    ]  # fmt: skip
+    assert "inventory.yaml:7" in run_cli("robot", "show", "luigi", "--explain").good().out
+
+
+@pytest.mark.parametrize("limit", ["", " "])
+def test_an_empty_limit_is_not_all_robots(run_cli, lab, limit):
+    ran = run_cli("robot", "list", "--limit", limit)
+    assert ran.status == 2
+    assert "names no robot" in ran.err
+
+
 @pytest.mark.parametrize(
     "words", [("robot", "list"), ("status",), ("push", "prefect", "--dry-run"), ("verify", "prefect")]
 )
@@ -161,3 +176,24 @@ def test_a_robot_that_does_not_fit_leaves_the_file_as_it_is(run_cli, lab, words,
     ran = run_cli("robot", "add", *words)
     assert (ran.status, says in ran.err) == (2, True)
     assert (lab / "inventory.yaml").read_text() == INVENTORY
+
+
+def test_a_robot_is_added_to_groups_and_removed_again(run_cli, lab):
+    added = run_cli(
+        "robot", "add", "new", "192.0.2.9", "--group", "lab-a", "--group", "lab-b", "--serial", "OT2X"
+    ).good()
+    assert "lab-b: a new group" in added.out
+    assert inventory.load(lab / "inventory.yaml").robots["new"].groups == ("lab-a", "lab-b")
+    removed = run_cli("robot", "remove", "new").good()
+    assert "what was pushed stays in /var/other" in removed.out
+    assert (lab / "inventory.yaml").read_text() == INVENTORY
+    again = run_cli("robot", "remove", "new")
+    assert (again.status, "no robot is named `new`" in again.err) == (2, True)
+
+
+def test_removing_a_robot_says_what_was_pushed_to_it(run_cli, workplace):
+    workplace.environment("plates", workplace.wheel("plates"))
+    workplace.push("plates")
+    told = workplace.run("robot", "remove", "r1")
+    assert told["environments"] == ["plates"]
+    assert workplace.lab.current("plates")

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from quick_project import quick_files, quick_sdist
 
+from builder.index.layout import Branch
+from builder.index.tree import Index
+
 ROOT = Path(__file__).resolve().parents[3]
 Run = Callable[..., Any]
 
@@ -59,6 +62,24 @@ def test_a_directory_that_is_absolute_is_really_there(run_cli: Run, project: Pat
     quick_sdist(project, "good")
     build(run_cli, "./good-1.0.tar.gz", "--dist-tree-root", str(elsewhere)).good()
     assert list(elsewhere.rglob("*.whl"))
+
+
+def test_both_puts_into_an_index_what_was_made_and_nothing_else(run_cli: Run, project: Path) -> None:
+    quick_sdist(project, "good")
+    quick_sdist(project, "stale")
+    build(run_cli, "./stale-1.0.tar.gz").good()
+    words = ("./good-1.0.tar.gz", "--build-type", "both", "--index-tree-root", "tree", "--profile", "ot2-py310")
+    ran = build(run_cli, *words).good()
+    assert "pip install NAME --index-url" in ran.out
+    index = Index.open(project / "tree")
+    assert index.names(Branch(profile="ot2-py310")) == ("good",)
+    found = build(run_cli, *words, "--json").good().document["result"]["index"]
+    assert (found["changed"], found["wheels"][0]["filename"]) == (False, "good-1.0-py3-none-any.whl")
+    root_url = ("--index-root-url", "http://index.example/w")
+    ran = build(run_cli, "--build-type", "index-only", "--index-tree-root", "tree", *root_url).good()
+    assert index.names(Branch(profile="ot2-py310")) == ("good", "stale")
+    page = project / "tree" / "ot2-py310" / "simple" / "good" / "index.html"
+    assert 'href="http://index.example/w/ot2-py310/files/good-1.0-py3-none-any.whl#sha256=' in page.read_text()
 
 
 def test_one_bad_package_leaves_the_good_one(run_cli: Run, project: Path) -> None:
@@ -131,15 +152,35 @@ def test_ctrl_c_leaves_no_child_and_no_file(project: Path, tmp_path_factory: Any
     assert not [path for path in Path(os.environ["OT2DEPLOY_CACHE"]).rglob("build-*") if path.is_dir()]
 
 
+def test_wheels_that_cannot_be_written_are_told_with_their_directory(run_cli: Run, project: Path) -> None:
+    quick_sdist(project, "good")
+    (project / "dist").mkdir()
+    (project / "dist" / "ot2-py310").write_text("a file where the wheels should go")
+    ran = build(run_cli, "./good-1.0.tar.gz")
+    assert ran.status == 1
+    assert "or use another directory than" in ran.out
+    assert "OT2DEPLOY_CACHE" not in ran.out + ran.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         ([], "no package is named"),
         (["a==1", "--env", "lab"], "exclude each other"),
-        (["--env", "nothing"], "no environment or recipe is named nothing"),
+        (["--env", "nothing"], "no environment is named nothing\n  Environments: prefect."),
+        (["--env", "Prefct"], "no environment is named Prefct\n  Did you mean prefect?"),
+        (["--env", "numpy"], "no environment is named numpy"),
+        (
+            ["a==1", "--as-of", "2025-13-01"],
+            "'2025-13-01' is no date, YYYY-MM-DD\n  Write it like this: --as-of 2025-04-20",
+        ),
+        (["a==1", "--as-of", "20250420"], "'20250420' is no date, YYYY-MM-DD"),
         (["a==1", "--profile", "ot2-py39"], "ot2-py39"),
-        (["a==1", "--build-type", "both"], "needs the package index"),
-        (["a==1", "--build-type", "index-only"], "needs the package index"),
+        (["a==1", "--build-type", "index-only"], "takes what is in dist/"),
+        (["--build-type", "index-only"], "dist does not exist"),
+        (["--build-type", "index-only", "--explain"], "--explain is about making wheels"),
+        (["--build-type", "index-only", "--all", "--test"], "--all, --test are about making wheels"),
+        (["a==1", "--index-root-url", "http://index.example/"], "none is made"),
         (["a==1", "--profile", "host", "--test"], "not for host"),
         (["a==1", "-o", "-", "--json"], "both want standard output"),
     ],
@@ -166,7 +207,8 @@ def test_two_versions_of_one_project(run_cli: Run, project: Path) -> None:
     assert "each is resolved alone" in ran.err
 
 
-def test_a_recipe_with_a_source_needs_no_index(run_cli: Run, project: Path) -> None:
+def unlisted(project: Path) -> None:
+    """Writes the recipe `ourlib`, a project that no index lists, with its source."""
     recipe = project / "package" / "ourlib" / "1.0"
     (recipe / "source").mkdir(parents=True)
     for name, text in quick_files("ourlib", "1.0").items():
@@ -175,6 +217,10 @@ def test_a_recipe_with_a_source_needs_no_index(run_cli: Run, project: Path) -> N
         "from builder import package_build\n"
         "package_build.build_package(source=package_build.local_source('source'), native=[])\n"
     )
+
+
+def test_a_recipe_with_a_source_needs_no_index(run_cli: Run, project: Path) -> None:
+    unlisted(project)
     ran = build(run_cli, "ourlib").good()
     assert (project / "dist" / "ot2-py310" / "ourlib-1.0-py3-none-any.whl").is_file()
     assert "is on no index at hand" in ran.err
@@ -220,6 +266,18 @@ def test_what_is_made_can_be_run(run_cli: Run, project: Path, shared_cache: Path
     ]
 
 
+@pytest.mark.emulated
+@pytest.mark.slow
+def test_what_no_index_lists_is_run_as_well(run_cli: Run, project: Path, shared_cache: Path) -> None:
+    unlisted(project)
+    words = ("wheel", "build", "ourlib", "--test", "--json", "--profile")
+    found = run_cli(*words, "debian-12-armhf").good().document["result"]
+    assert [wheel["state"] for wheel in found["wheels"]] == ["emulated"]
+    (proof,) = run_cli(*words, "ot2-py310").good().document["result"]["qualified"]
+    assert proof["state"].startswith("audited, not emulated")
+    assert "twin of ot2-py310" in proof["twin"]["title"]
+
+
 @pytest.mark.network
 @pytest.mark.slow
 def test_c_extensions_of_the_index_for_two_profiles(run_cli: Run, project: Path, shared_cache: Path) -> None:
@@ -249,3 +307,29 @@ def test_c_extensions_of_the_index_for_two_profiles(run_cli: Run, project: Path,
 def test_pure_python_is_explained(run_cli: Run, shared_cache: Path) -> None:
     ran = run_cli("wheel", "build", "prefect==3.3.4", "--as-of", "2025-04-20", "--explain").good()
     assert "pure Python: take py3-none-any from the public index, no build needed" in ran.out
+
+
+def test_all_that_the_project_has_is_made_at_once(run_cli: Run, project: Path) -> None:
+    for name in ("first", "second"):
+        quick_sdist(project, name)
+        environment = project / "environments" / name / "environment.yaml"
+        environment.parent.mkdir()
+        environment.write_text(f"requirements:\n  - ../../{name}-1.0.tar.gz\n")
+    refusing = project / "packages" / "gone" / "1.0" / "build.py"
+    refusing.parent.mkdir(parents=True)
+    refusing.write_text(
+        "from builder import package_build\n"
+        'package_build.refuse_package(reason="no source is published", instead="another")\n'
+    )
+    found = build(run_cli, "--all", "--json").good().document["result"]
+    assert {wheel["name"] for wheel in found["wheels"]} == {"first", "second"}
+    assert found["left_out"] == ["gone==1.0 is left out: no source is published"]
+    assert "no source is published" in build(run_cli, "--all").good().out
+    assert "exclude each other" in build(run_cli, "--all", "first").err
+    assert "2 wheels in" in build(run_cli, "--all", "--as-of", "2025-04-20").good().out
+
+
+def test_a_project_that_has_nothing_is_told_so(run_cli: Run, project: Path) -> None:
+    ran = build(run_cli, "--all")
+    assert ran.status == 2
+    assert "no recipe and no environment" in ran.err

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from quick_project import quick_sdist
+from small_disk import fill, small_disk
 
 from builder.files import sha256_file
 from builder.store import Blob, Store
@@ -85,26 +85,6 @@ def test_of_two_at_once_one_builds_and_the_other_waits_for_its_wheel(project: Pa
     assert sha256_file(files[0]) == sha256_file(files[1]) == the_wheel(cache).sha256
 
 
-@contextmanager
-def small_disk(where: Path) -> Iterator[Path]:
-    """A file system of 16 MiB at a directory, filled by a file, which is given."""
-    where.mkdir(parents=True)
-    words = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(where)]
-    if os.name != "posix" or os.geteuid() != 0 or subprocess.run(words, capture_output=True, timeout=30).returncode:
-        pytest.skip("needs the right to mount a small file system")
-    try:
-        yield where / "ballast"
-    finally:
-        subprocess.run(["umount", "-l", str(where)], check=True, timeout=30)
-
-
-def fill(ballast: Path, *, free: int) -> None:
-    """Fills the disk up to some bytes."""
-    ballast.unlink(missing_ok=True)
-    left = os.statvfs(ballast.parent)
-    ballast.write_bytes(bytes(left.f_bavail * left.f_frsize - free))
-
-
 def failure(ran: Any) -> dict[str, Any]:
     """The error of a command line that made one wheel or none."""
     assert ran.status == 1, ran
@@ -152,6 +132,9 @@ def test_no_room_for_the_finished_wheel(run_cli: Run, project: Path) -> None:
         fill(ballast, free=0)
         error = failure(run_cli(*BUILD, "--json"))
         assert (error["code"], str(project / "dist") in error["what"]) == ("disk", True)
+        assert (
+            error["next"] == f"Free some space there, or use another directory than {project / 'dist' / 'ot2-py310'}."
+        )
         assert not [file for file in project.rglob("dist/*/*") if file.is_file()]
         ballast.unlink()
         assert run_cli(*BUILD, "--json").good().document["result"]["wheels"][0]["reused"]

@@ -74,6 +74,21 @@ def test_nothing_to_ask_for(run_cli: Run, project: Path) -> None:
     assert not (project / "x.md").exists()
 
 
+def test_reasons_are_told_once_and_are_no_wider_than_a_page(run_cli: Run, project: Path) -> None:
+    profiles = ["--profile", "ot2-py310", "--profile", "ot2-py312"]
+    recipe = project / "package" / "lost" / "default"
+    recipe.mkdir(parents=True)
+    advice = "take another one, which does nearly the same for all that a lab needs, and has a wheel for every robot"
+    text = f"package_build.refuse_package(reason='It is lost, and nobody found it again.', instead={advice!r})"
+    (recipe / "build.py").write_text(f"from builder import package_build\n\n{text}\n")
+    out = run_cli("wheel", "missing", "--env", "lab", "--offline", *profiles).out
+    assert max(map(len, out.splitlines())) <= 110
+    assert out.count("It is lost") == 1
+    assert [line.split()[1:3] for line in out.splitlines() if line.startswith("lost 1.0  ot2")] == [
+        ["1.0", "ot2-py310"], ["1.0", "ot2-py312"],
+    ]  # fmt: skip
+
+
 @pytest.mark.network
 @pytest.mark.slow
 def test_prefect_lacks_nine_packages(run_cli: Run, project: Path, shared_cache: Path) -> None:

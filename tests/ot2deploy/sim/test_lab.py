@@ -57,6 +57,7 @@ def test_up_and_down_leave_nothing(project):
 
 def test_what_is_up_stays_and_more_may_come(project):
     one = lab.up(project, Request(count=1, kind="embedded")).robots[0].robot
+    assert Path(one.root, "var", "serial").read_text() == f"{one.serial}\n"  # as its HTTP API and lab.yaml have it
     again = lab.up(project, Request(count=1))
     assert again.started == ()
     assert again.robots[0].robot == one
