@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from ot2deploy.errors import NotInstalled
 from ot2deploy.inventory import Robot
-from ot2deploy.inventory_file import close
-from ot2deploy.probe import read_state
+from ot2deploy.inventory.file import close
 from ot2deploy.project import Project
+from ot2deploy.robots.probe import read_state
 from ot2deploy.transport import Session
 
 # A robot keeps an environment's name, not what it was made from: its name on an index may be somebody else's project.

@@ -8,7 +8,7 @@ from typing import Any
 from ot2deploy import fleet
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
-from ot2deploy.probe import RobotState, read_state
+from ot2deploy.robots.probe import RobotState, read_state
 from ot2deploy.transport import Session
 from ot2deploy.visit import Fleet
 

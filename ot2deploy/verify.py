@@ -10,8 +10,8 @@ from ot2deploy.agent_client import open_agent
 from ot2deploy.checking import Checked, run_checks
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
-from ot2deploy.probe import read_state
 from ot2deploy.record import RunRecord
+from ot2deploy.robots.probe import read_state
 from ot2deploy.run_result import RunResult
 from ot2deploy.transport import Session
 from ot2deploy.visit import Fleet

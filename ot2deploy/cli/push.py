@@ -11,7 +11,7 @@ from ot2deploy.cli.outcomes import failures, release
 from ot2deploy.cli.result import Part, Shown, Table, lines, table
 
 if TYPE_CHECKING:
-    from ot2deploy.outcome import PushResult, RobotResult
+    from ot2deploy.rollout.outcome import PushResult, RobotResult
 
 # Unpacking trees took at most this share of what pip and compiling took on an emulated ARM robot (docs/benchmarks.md).
 TREE_SHARE = 0.25
@@ -37,7 +37,7 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
     """
     with options.visiting(**where) as fleet:
         fleet.begin()  # while the rest is imported and the target looked up
-        from ot2deploy.push import PushRequest, push
+        from ot2deploy.rollout.push import PushRequest, push
 
         result = push(
             PushRequest(

@@ -90,7 +90,7 @@ def show(name: str, explain: bool, project: Project, robots_file: Path | None) -
 
 
 def _explained(robot: Robot) -> Shown:
-    from ot2deploy.inventory_explain import explain
+    from ot2deploy.inventory.explain import explain
 
     said = explain(robot)
     rows = [
@@ -124,7 +124,7 @@ def trust(name: str, replace: bool, project: Project, robots_file: Path | None) 
 
     Compare the fingerprint with the robot's own; from then on a robot that shows another key is refused.
     """
-    from ot2deploy.inventory_edit import set_host_key
+    from ot2deploy.inventory.edit import set_host_key
     from ot2deploy.transport import wording
     from ot2deploy.transport.ssh import show_host_key
 

@@ -36,7 +36,7 @@ def add(
 ) -> Shown:
     """Add a robot to the inventory; comments and order stay. Then trust it."""
     from ot2deploy import inventory
-    from ot2deploy.inventory_edit import Entry, add_robot
+    from ot2deploy.inventory.edit import Entry, add_robot
 
     path = robots_file or project.inventory
     known = inventory.load(path).groups
@@ -62,7 +62,7 @@ def remove(name: str, project: Project, robots_file: Path | None) -> Shown:
     Where that is to go, too, run `ot2deploy robot purge` before.
     """
     from ot2deploy import inventory
-    from ot2deploy.inventory_remove import remove_robot
+    from ot2deploy.inventory.remove import remove_robot
     from ot2deploy.last_known import last_known
 
     path = robots_file or project.inventory

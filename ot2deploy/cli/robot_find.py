@@ -15,7 +15,7 @@ from ot2deploy.cli.result import Answer, Shown, lines, table
 if TYPE_CHECKING:
     from ot2deploy.fleet import Outcome
     from ot2deploy.project import Project
-    from ot2deploy.robot_check import Checked
+    from ot2deploy.robots.check import Checked
 
 
 @click.command("check")
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @options.output
 def check(keep_serials: bool, **where: Any) -> Shown:
     """Reach every robot of the inventory and say how far: network, host key, login, serial number, platform."""
-    from ot2deploy import robot_check
+    from ot2deploy.robots import check as robot_check
 
     with options.visiting(**where) as fleet:
         result = robot_check.check(fleet, keep_serials=keep_serials)
@@ -34,7 +34,7 @@ def check(keep_serials: bool, **where: Any) -> Shown:
 
 
 def _row(outcome: Outcome[Checked]) -> tuple[str, ...]:
-    from ot2deploy.robot_check import STEPS, stopped_at
+    from ot2deploy.robots.check import STEPS, stopped_at
 
     robot, value = outcome.robot, outcome.value
     if value is None:
@@ -60,8 +60,9 @@ def find(name: str, scan: str, dry_run: bool, project: Project, robots_file: Pat
 
     Without --scan it is looked for at all addresses of the inventory and at NAME.local.
     """
-    from ot2deploy import inventory, robot_find
+    from ot2deploy import inventory
     from ot2deploy.errors import NoSuchRobot
+    from ot2deploy.robots import find as robot_find
 
     known = inventory.load(robots_file or project.inventory)
     if name not in known.robots:
@@ -85,7 +86,7 @@ def find(name: str, scan: str, dry_run: bool, project: Project, robots_file: Pat
 @one_robot
 def identify(seconds: int, **where: Any) -> Shown:
     """Let a robot blink its lights, so that you see which one it is."""
-    from ot2deploy import robot_api
+    from ot2deploy.robots import api as robot_api
 
     with visiting(**where) as fleet:
         (robot,) = fleet.robots

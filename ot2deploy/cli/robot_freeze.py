@@ -23,8 +23,8 @@ def command(environments: tuple[str, ...], by_hand: bool, **where: Any) -> Shown
     Write it to environments/NAME/environment.yaml, and `ot2deploy push NAME` makes other robots have the same. What no
     index has stands in it as a comment, with its reason.
     """
-    from ot2deploy.freeze import freeze
-    from ot2deploy.robot_packages import read_packages
+    from ot2deploy.robots.freeze import freeze
+    from ot2deploy.robots.packages import read_packages
 
     with one_robot.visiting(**where) as fleet:
         found = one_robot.value(fleet, read_packages)

@@ -26,7 +26,7 @@ def import_robots(source: Path, update: bool, dry_run: bool, project: Project, r
 
     A table's first line names its columns: name, groups, and settings as `robot show` names them.
     """
-    from ot2deploy import inventory_import
+    from ot2deploy.inventory import importing as inventory_import
 
     result = inventory_import.import_robots(robots_file or project.inventory, source, update=update, dry_run=dry_run)
     rows = [
@@ -62,7 +62,7 @@ def schema(file: Path | None) -> Shown:
     import json
 
     from builder import files
-    from ot2deploy import inventory_schema
+    from ot2deploy.inventory import schema as inventory_schema
 
     made = inventory_schema.schema()
     text = json.dumps(made, indent=2)

@@ -12,7 +12,7 @@ from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Part, Shown, lines, table
 
 if TYPE_CHECKING:
-    from ot2deploy.robot_logs import RobotLogs
+    from ot2deploy.robots.logs import RobotLogs
 
 
 @click.command("logs")
@@ -26,7 +26,7 @@ def command(count: int, **where: Any) -> Shown:
 
     What looks like a password, token or key is not shown.
     """
-    from ot2deploy.robot_logs import read_logs
+    from ot2deploy.robots.logs import read_logs
 
     with one_robot.visiting(**where) as fleet:
         found = one_robot.value(fleet, lambda session, robot: read_logs(session, robot, count))

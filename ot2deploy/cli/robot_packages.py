@@ -11,7 +11,7 @@ from ot2deploy.cli.journal_lines import plain
 from ot2deploy.cli.result import Answer, Shown, lines, table
 
 if TYPE_CHECKING:
-    from ot2deploy.robot_packages import Package, RobotPackages
+    from ot2deploy.robots.packages import Package, RobotPackages
 
 
 @click.command("packages")
@@ -23,7 +23,7 @@ def command(package: str, **where: Any) -> Shown:
     "used by" says who gets this one: protocols (and Jupyter notebooks), or the programs of an environment. A package
     of the system wins over one installed by hand.
     """
-    from ot2deploy.robot_packages import read_packages
+    from ot2deploy.robots.packages import read_packages
 
     with one_robot.visiting(**where) as fleet:
         found = one_robot.value(fleet, read_packages)

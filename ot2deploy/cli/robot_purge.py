@@ -28,7 +28,7 @@ def command(yes: bool, **where: Any) -> Shown:
     """
     if not yes:
         _ask(**where)
-    from ot2deploy.purge import purge
+    from ot2deploy.robots.purge import purge
 
     with one_robot.visiting(**where) as fleet:
         return _view(purge(fleet))

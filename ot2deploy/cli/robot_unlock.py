@@ -29,7 +29,7 @@ def command(force: bool, **where: Any) -> Shown:
 
     With --force a run that goes on is ended. Whatever it was doing, the release that was current stays current.
     """
-    from ot2deploy.unlock import UnlockRequest, unlock
+    from ot2deploy.robots.unlock import UnlockRequest, unlock
 
     with one_robot.visiting(**where) as fleet:
         return _view(unlock(UnlockRequest(fleet=fleet, force=force)))

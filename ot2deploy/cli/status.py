@@ -13,7 +13,7 @@ from ot2deploy.cli.result import Shown, table
 
 if TYPE_CHECKING:
     from ot2deploy.fleet import Outcome
-    from ot2deploy.robot_state import EnvironmentState, RobotState
+    from ot2deploy.robots.state import EnvironmentState, RobotState
     from ot2deploy.status import StatusResult
 
 # A failure's code in a word or two; what happened stands below the table.

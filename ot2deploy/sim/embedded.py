@@ -19,7 +19,7 @@ from typing import Any
 from builder import files, places
 from builder.errors import Failure
 from builder.run import environment, run
-from ot2deploy.inventory_settings import REMOTE_PATH
+from ot2deploy.inventory.settings import REMOTE_PATH
 
 SOFTWARE = "7.2.2-embedded"  # what VERSION.json says; "embedded" so that nobody takes it for a real image
 SERVER = "ot2deploy.sim.sshd"

@@ -158,7 +158,7 @@ def _login(robot: Robot, *, trust: bool, report: Report) -> Connection:
 
 def _keep(file: Path, robot: str, line: str, report: Report) -> None:
     """Pins a host key that was accepted on trust."""
-    from ot2deploy.inventory_edit import set_host_key
+    from ot2deploy.inventory.edit import set_host_key
 
     set_host_key(file, robot, line)
     shown = wording.fingerprint(line)

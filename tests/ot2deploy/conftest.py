@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,10 +148,13 @@ def embedded_robot(embedded_lab: Callable[..., Lab]) -> Robot:
 
 
 @contextlib.contextmanager
-def _cutting_proxy(port: int, *, after: int, times: int = 1, silent: bool = False) -> Iterator[int]:
+def _cutting_proxy(
+    port: int, *, after: int, times: int = 1, silent: bool = False, arrived: Callable[[], bool] = lambda: True
+) -> Iterator[int]:
     """A TCP proxy on 127.0.0.1 that resets its first `times` connections once the client sent `after` bytes.
 
-    If `silent`, it swallows what is sent from there on, until the client goes.
+    It waits until some of them `arrived`: what a server had not read yet is lost with its connection. If `silent`, it
+    swallows what is sent from there on, until the client goes.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     left = [times]
@@ -163,6 +167,7 @@ def _cutting_proxy(port: int, *, after: int, times: int = 1, silent: bool = Fals
                 if limit is not None and seen > limit:
                     if silent:
                         continue
+                    _wait_until(arrived)
                     break
                 target.sendall(data)
         for side in (source, target):
@@ -185,6 +190,12 @@ def _cutting_proxy(port: int, *, after: int, times: int = 1, silent: bool = Fals
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -101,7 +101,11 @@ def test_files_are_sent_once_and_arrive_whole(embedded_lab, tmp_path):
 def test_a_cut_transfer_is_resumed_where_it_broke(embedded_lab, tmp_path, cutting_proxy):
     lab = embedded_lab()
     robot, blobs = lab.robots["r1"], wheels(tmp_path, 50_000, 8_000_000)
-    with cutting_proxy(robot.port, after=4_000_000) as port:
+
+    def arrived() -> bool:
+        return any(part.stat().st_size > 1_000_000 for part in lab.base().glob("wheels/*.part"))
+
+    with cutting_proxy(robot.port, after=4_000_000, arrived=arrived) as port:
         with (
             connect(replace(robot, port=port)) as session,
             pytest.raises(ConnectionLost),

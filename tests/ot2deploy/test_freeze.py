@@ -6,8 +6,8 @@ import pytest
 
 from builder import environment_file
 from ot2deploy.errors import NotInstalled
-from ot2deploy.freeze import freeze
-from ot2deploy.robot_packages import BY_HAND, OURS, PROTOCOLS, SYSTEM, Environment, Package, RobotPackages
+from ot2deploy.robots.freeze import freeze
+from ot2deploy.robots.packages import BY_HAND, OURS, PROTOCOLS, SYSTEM, Environment, Package, RobotPackages
 
 
 def package(name, version, environment=None, layer=BY_HAND, used=True):

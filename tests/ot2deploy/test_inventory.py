@@ -8,8 +8,8 @@ import pytest
 from builder.errors import ConfigFailure
 from ot2deploy.errors import NoInventory, NoSuchRobot
 from ot2deploy.inventory import load, select
-from ot2deploy.inventory_edit import set_host_key, set_setting
-from ot2deploy.inventory_explain import explain
+from ot2deploy.inventory.edit import set_host_key, set_setting
+from ot2deploy.inventory.explain import explain
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP0YeEgGK4m/YP1KU8b9hWAt+XD92yCRB8Z3kuaTlJ1M"
 LAB = f"""\

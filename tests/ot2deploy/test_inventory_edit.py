@@ -7,8 +7,8 @@ import pytest
 from builder.errors import ConfigFailure, UsageFailure
 from ot2deploy.errors import NoSuchRobot
 from ot2deploy.inventory import load
-from ot2deploy.inventory_edit import Entry, add_robot, merge_robots, set_settings
-from ot2deploy.inventory_remove import remove_robot
+from ot2deploy.inventory.edit import Entry, add_robot, merge_robots, set_settings
+from ot2deploy.inventory.remove import remove_robot
 
 LAB = """\
 # our lab

@@ -8,7 +8,7 @@ import pytest
 
 from builder.errors import ConfigFailure, UsageFailure
 from ot2deploy import inventory
-from ot2deploy.inventory_import import read
+from ot2deploy.inventory.importing import read
 
 HOSTS = """\
 all:

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from builder.errors import ConfigFailure
 from ot2deploy.init import INVENTORY
 from ot2deploy.inventory import load
-from ot2deploy.inventory_schema import schema
-from ot2deploy.inventory_settings import SETTINGS
+from ot2deploy.inventory.schema import schema
+from ot2deploy.inventory.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP0YeEgGK4m/YP1KU8b9hWAt+XD92yCRB8Z3kuaTlJ1M"

@@ -12,8 +12,8 @@ from builder.files import digest_of
 from builder.profile import load
 from ot2deploy.errors import DiskFull, RobotUnsafe
 from ot2deploy.inventory import Robot
-from ot2deploy.plan import RESERVE, Action, make_plan, preflight
-from ot2deploy.robot_state import EnvironmentState, RobotState
+from ot2deploy.robots.state import EnvironmentState, RobotState
+from ot2deploy.rollout.plan import RESERVE, Action, make_plan, preflight
 
 ROBOT = Robot(name="otto", address="192.0.2.1")
 MB = 1_000_000

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from builder.checks import facts as facts_module
-from ot2deploy import robot_state
 from ot2deploy.agent_client import ensure_agent, open_agent
 from ot2deploy.errors import AgentTooNew, CommandFailure, RobotUnsupported
 from ot2deploy.inventory import Robot
-from ot2deploy.probe import facts, probe, profile_for, read_state
+from ot2deploy.robots import state as robot_state
+from ot2deploy.robots.probe import facts, probe, profile_for, read_state
 from ot2deploy.transport.ssh import connect
 
 CASES = Path(__file__).parent.parent / "cases" / "probe"

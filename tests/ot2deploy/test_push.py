@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from builder.files import sha256_file
-from ot2deploy import robot_state
+from ot2deploy.robots import state as robot_state
 
 CHECK = "- import: plates"
 

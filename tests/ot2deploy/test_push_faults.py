@@ -63,6 +63,10 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
+def part_arrived(workplace):
+    return any(part.stat().st_size > 1_000_000 for part in workplace.lab.base().glob("wheels/*.part"))
+
+
 def wait_for_lock(workplace):
     """Waits until the robot has noticed that its host is gone: at once, but a busy machine may take a moment."""
     wait_for(lambda: not (workplace.lab.base() / "lock").read_bytes())
@@ -74,7 +78,7 @@ def test_killed_while_sending_goes_on_where_it_stopped(ready, cutting_proxy):
     with cutting_proxy(ready.lab.robots["r1"].port, after=5_000_000, silent=True) as port:
         ready.lab.write(r1={"port": port})
         program = ready.start_push("plates", until="r1: send")
-        wait_for(lambda: any(part.stat().st_size > 1_000_000 for part in ready.lab.base().glob("wheels/*.part")))
+        wait_for(lambda: part_arrived(ready))
         kill(program)
     ready.lab.write()
     assert works(ready, ready.first)
@@ -140,7 +144,7 @@ def test_a_connection_that_breaks_while_sending_is_made_again_and_goes_on(ready,
     monkeypatch.setattr(link, "PAUSE", 0.0)
     wheel = large(ready)
     ready.environment("plates", wheel, checks=CHECK)
-    with cutting_proxy(ready.lab.robots["r1"].port, after=5_000_000) as port:
+    with cutting_proxy(ready.lab.robots["r1"].port, after=5_000_000, arrived=lambda: part_arrived(ready)) as port:
         ready.lab.write(r1={"port": port})
         row = ready.push("plates")
     assert row["outcome"] == "pushed"

@@ -7,7 +7,7 @@ import pytest
 from ot2deploy.agent_client import ensure_agent
 from ot2deploy.errors import AnotherRobot
 from ot2deploy.inventory import Robot
-from ot2deploy.probe import read_state
+from ot2deploy.robots.probe import read_state
 from ot2deploy.transport.ssh import connect
 
 

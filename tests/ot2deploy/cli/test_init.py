@@ -3,7 +3,7 @@
 from builder.environment_file import load as load_environment
 from ot2deploy.init import ENVIRONMENTS
 from ot2deploy.inventory import load
-from ot2deploy.inventory_edit import set_host_key
+from ot2deploy.inventory.edit import set_host_key
 from ot2deploy.project import Project
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"

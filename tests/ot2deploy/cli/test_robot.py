@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ot2deploy import inventory
-from ot2deploy.inventory_edit import set_host_key
+from ot2deploy.inventory.edit import set_host_key
 from ot2deploy.transport.wording import fingerprint
 
 INVENTORY = """\

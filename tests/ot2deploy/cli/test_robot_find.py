@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from builder.errors import UsageFailure
-from ot2deploy.robot_find import Place, places
+from ot2deploy.robots.find import Place, places
 from ot2deploy.sim.api import Api, Server
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ot2deploy.robot_logs import without_secrets
+from ot2deploy.robots.logs import without_secrets
 
 SERVER = "Jan  1 00:00:0{} ot2 user.info opentrons-robot-server[42]: {}\n"
 

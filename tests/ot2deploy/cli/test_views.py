@@ -10,13 +10,13 @@ from builder.errors import BuildFailure
 from ot2deploy.cli import push, render, rollback, status
 from ot2deploy.cli.exec import Collected, Prefixed
 from ot2deploy.cli.result import Answer, Shown
-from ot2deploy.deploy import Deployment
 from ot2deploy.errors import AuthRefused, CommandFailure, HostKeyChanged, Unreachable
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
-from ot2deploy.outcome import PushResult, RobotResult
-from ot2deploy.plan import Action, Plan
-from ot2deploy.robot_state import EnvironmentState, RobotState
+from ot2deploy.robots.state import EnvironmentState, RobotState
+from ot2deploy.rollout.deploy import Deployment
+from ot2deploy.rollout.outcome import PushResult, RobotResult
+from ot2deploy.rollout.plan import Action, Plan
 from ot2deploy.run_result import RunResult
 from ot2deploy.status import StatusResult
 

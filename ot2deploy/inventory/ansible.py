@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.yaml_reader import Reader
-from ot2deploy.inventory_csv import value_of
-from ot2deploy.inventory_edit import Entry
-from ot2deploy.inventory_file import close, compose
-from ot2deploy.inventory_settings import NAME, SETTINGS
+from ot2deploy.inventory.csv_file import value_of
+from ot2deploy.inventory.edit import Entry
+from ot2deploy.inventory.file import close, compose
+from ot2deploy.inventory.settings import NAME, SETTINGS
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ot2deploy.errors import NoSuchRobot
-from ot2deploy.inventory_file import Parts, Section, close, read
-from ot2deploy.inventory_groups import members, ranked
-from ot2deploy.inventory_settings import SETTINGS, Value
+from ot2deploy.inventory.file import Parts, Section, close, read
+from ot2deploy.inventory.groups import members, ranked
+from ot2deploy.inventory.settings import SETTINGS, Value
 from ot2deploy.project import INVENTORY
 
 ALL = "all"

@@ -17,8 +17,8 @@ from ot2deploy.errors import (
 )
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
-from ot2deploy.inventory_edit import set_setting
-from ot2deploy.probe import probe
+from ot2deploy.inventory.edit import set_setting
+from ot2deploy.robots.probe import probe
 from ot2deploy.transport import Session
 from ot2deploy.visit import Fleet
 

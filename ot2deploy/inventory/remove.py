@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from builder.errors import UsageFailure
 from ot2deploy.errors import NoSuchRobot
 from ot2deploy.inventory import load
-from ot2deploy.inventory_edit import rewrite
-from ot2deploy.inventory_file import close, compose
+from ot2deploy.inventory.edit import rewrite
+from ot2deploy.inventory.file import close, compose
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node

@@ -12,10 +12,10 @@ from builder import profile, profile_host
 from builder.checks import facts as facts_module
 from builder.errors import Failure
 from builder.profile import Profile
-from ot2deploy import robot_state
 from ot2deploy.errors import CommandFailure, RobotUnsupported
 from ot2deploy.inventory import Robot
-from ot2deploy.robot_state import EnvironmentState, RobotState
+from ot2deploy.robots import state as robot_state
+from ot2deploy.robots.state import EnvironmentState, RobotState
 from ot2deploy.transport import Session, command, wording
 
 __all__ = ["EnvironmentState", "RobotState", "facts", "probe", "profile_for", "read_state"]

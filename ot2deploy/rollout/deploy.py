@@ -16,7 +16,7 @@ from ot2deploy.agent_client import AgentSession, open_agent
 from ot2deploy.checking import run_checks
 from ot2deploy.errors import ConnectionFailure, RobotFailure, TransferFailure
 from ot2deploy.inventory import Robot
-from ot2deploy.plan import Action, Plan
+from ot2deploy.rollout.plan import Action, Plan
 from ot2deploy.transport import Session
 
 STAYS = {

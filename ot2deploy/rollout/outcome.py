@@ -9,9 +9,9 @@ from typing import Any
 
 from builder.errors import Failure
 from ot2deploy import fleet
-from ot2deploy.deploy import Deployment
 from ot2deploy.errors import CheckFailed
-from ot2deploy.plan import Plan
+from ot2deploy.rollout.deploy import Deployment
+from ot2deploy.rollout.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from builder.errors import UsageFailure
 from ot2deploy import fleet
 from ot2deploy.errors import ApiFailure, NotFound
 from ot2deploy.inventory import Inventory, Robot
-from ot2deploy.inventory_edit import set_settings
-from ot2deploy.robot_api import About, about
+from ot2deploy.inventory.edit import set_settings
+from ot2deploy.robots.api import About, about
 
 KNOCK = 2.0  # seconds until a port must answer; most addresses of a subnet are nobody's
 AT_ONCE = 64

@@ -11,7 +11,7 @@ from builder.bundle import Bundle
 from builder.files import digest_of
 from ot2deploy.errors import DiskFull, RobotFailure, RobotUnsafe
 from ot2deploy.inventory import Robot
-from ot2deploy.probe import RobotState
+from ot2deploy.robots.probe import RobotState
 
 # A release with its .pyc takes about 4.5 times its wheels (38 MB of wheels became a release of 169 MB), and what was
 # sent stays beside it: the wheels, or the packs, which are as large as the release. The reserve is what the robot's own

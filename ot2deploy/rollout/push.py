@@ -14,14 +14,14 @@ from builder.profile import Profile
 from builder.store import Blob
 from ot2deploy import fleet
 from ot2deploy.bundles import Bundles, from_file, is_bundle_file
-from ot2deploy.deploy import Clock, Order, deploy
 from ot2deploy.errors import Interrupted
 from ot2deploy.fleet import Outcome
 from ot2deploy.link import Link
-from ot2deploy.outcome import PushResult, RobotResult
-from ot2deploy.plan import Action, Plan, make_plan, preflight
-from ot2deploy.probe import RobotState, probe, read_state
 from ot2deploy.record import RunRecord
+from ot2deploy.robots.probe import RobotState, probe, read_state
+from ot2deploy.rollout.deploy import Clock, Order, deploy
+from ot2deploy.rollout.outcome import PushResult, RobotResult
+from ot2deploy.rollout.plan import Action, Plan, make_plan, preflight
 from ot2deploy.visit import Fleet
 
 DONE = {Action.INSTALL: "pushed", Action.SWITCH: "switched", Action.VERIFY: "verified"}

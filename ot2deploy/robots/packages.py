@@ -11,10 +11,10 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from builder.fetch import public
-from ot2deploy import probe
 from ot2deploy.agent import packages as script_module
 from ot2deploy.errors import CommandFailure, RobotUnsupported
 from ot2deploy.inventory import Robot
+from ot2deploy.robots import probe
 from ot2deploy.transport import Session, command
 
 SYSTEM, BY_HAND, OURS = "system", "by hand", "environment"

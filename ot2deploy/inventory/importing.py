@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import UsageFailure
-from ot2deploy.inventory_edit import Change, Entry, merge_robots
+from ot2deploy.inventory.edit import Change, Entry, merge_robots
 
 CSV = (".csv", ".tsv")
 ANSIBLE = (".yaml", ".yml")
@@ -73,10 +73,10 @@ def read(source: Path) -> Read:
         reason = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
         raise UsageFailure(f"{source} cannot be read: {reason}", next="Save it as UTF-8.") from error
     if kind in CSV:
-        from ot2deploy.inventory_csv import read_csv
+        from ot2deploy.inventory.csv_file import read_csv
 
         return Read(entries=read_csv(source, text))
-    from ot2deploy.inventory_ansible import read_ansible
+    from ot2deploy.inventory.ansible import read_ansible
 
     entries, notes = read_ansible(source, text)
     return Read(entries=entries, notes=notes)

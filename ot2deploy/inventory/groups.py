@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ot2deploy.inventory_file import Parts, close
+from ot2deploy.inventory.file import Parts, close
 
 
 def members(parts: Parts) -> dict[str, set[str]]:

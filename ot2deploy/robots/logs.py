@@ -10,7 +10,7 @@ from typing import Any
 from ot2deploy.errors import AgentFailure, DiskFull, RobotFailure
 from ot2deploy.history import journal_of
 from ot2deploy.inventory import Robot
-from ot2deploy.probe import read_state
+from ot2deploy.robots.probe import read_state
 from ot2deploy.transport import Session, script
 
 MOST = 400_000  # bytes of the system's log that are read at most

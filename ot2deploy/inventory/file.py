@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder.errors import ConfigFailure
 from ot2deploy.errors import NoInventory
-from ot2deploy.inventory_settings import NAME, SETTINGS, Value
+from ot2deploy.inventory.settings import NAME, SETTINGS, Value
 
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import MappingNode, Node, ScalarNode

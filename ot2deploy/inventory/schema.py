@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ot2deploy.inventory_file import SCHEMA
-from ot2deploy.inventory_settings import NAME, SETTINGS
+from ot2deploy.inventory.file import SCHEMA
+from ot2deploy.inventory.settings import NAME, SETTINGS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

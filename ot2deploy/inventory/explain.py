@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ot2deploy.inventory import Robot, layers_of
-from ot2deploy.inventory_file import read
-from ot2deploy.inventory_settings import SETTINGS
+from ot2deploy.inventory.file import read
+from ot2deploy.inventory.settings import SETTINGS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from builder import files, places
 from builder.errors import ConfigFailure
 from ot2deploy.inventory import load
-from ot2deploy.inventory_comments import kept_below
-from ot2deploy.inventory_settings import NAME, SETTINGS
+from ot2deploy.inventory.comments import kept_below
+from ot2deploy.inventory.settings import NAME, SETTINGS
 
 Did = Literal["added", "changed", "no change", "left alone"]
 

@@ -9,9 +9,9 @@ from io import StringIO
 from pathlib import Path
 
 from builder.yaml_reader import Reader
-from ot2deploy.inventory_edit import Entry
-from ot2deploy.inventory_file import close
-from ot2deploy.inventory_settings import NAME, SETTINGS
+from ot2deploy.inventory.edit import Entry
+from ot2deploy.inventory.file import close
+from ot2deploy.inventory.settings import NAME, SETTINGS
 
 COLUMNS = ("name", "groups", *SETTINGS)
 DELIMITERS = ",;\t"

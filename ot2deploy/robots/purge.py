@@ -6,8 +6,8 @@ from typing import Any
 
 from ot2deploy.agent_client import open_agent
 from ot2deploy.inventory import Robot
-from ot2deploy.probe import read_state
 from ot2deploy.record import RunRecord
+from ot2deploy.robots.probe import read_state
 from ot2deploy.run_result import RunResult
 from ot2deploy.transport import Session, script
 from ot2deploy.visit import Fleet

@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from builder.environment import FLOOR
 from ot2deploy.errors import NotInstalled
-from ot2deploy.robot_packages import BY_HAND, Environment, Package, RobotPackages
+from ot2deploy.robots.packages import BY_HAND, Environment, Package, RobotPackages
 
 
 @dataclass(frozen=True, kw_only=True)

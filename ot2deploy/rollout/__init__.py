@@ -1,0 +1,1 @@
+"""A push: the plan for each robot, how it is carried out, and in which order over a fleet."""
