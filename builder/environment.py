@@ -74,7 +74,7 @@ class Environment:
 
     `requirements` and `constraints` are PEP 508 strings, `local` absolute paths of projects, modules and files beside
     them. `as_of` is a date (YYYY-MM-DD): nothing uploaded later is considered; None means the day of the first lock.
-    `python` is the oldest Python the lock must hold for. `quick` and `deep` are None where nobody gave checks.
+    `python` is the oldest Python the lock must hold for. `quick`, `deep` and `live` are None where nobody gave checks.
     `source` says what the target was: environment, recipe, requirement, path, wheel or url.
     """
 
@@ -87,6 +87,7 @@ class Environment:
     python: str = FLOOR
     quick: tuple[Check, ...] | None = None
     deep: tuple[Check, ...] | None = None
+    live: tuple[Check, ...] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     system_packages: bool = False
     install_method: str | None = None
@@ -119,6 +120,7 @@ class Environment:
                 "python": self.python,
                 "quick": None if self.quick is None else [check.as_dict() for check in self.quick],
                 "deep": None if self.deep is None else [check.as_dict() for check in self.deep],
+                "live": None if self.live is None else [check.as_dict() for check in self.live],
                 "variables": dict(self.variables),
                 "system_packages": self.system_packages,
                 "install_method": self.install_method,

@@ -44,7 +44,7 @@ class _Reader(Reader):
             return Environment(name=name)
         self.known(data, KEYS, "")
         requirements, local = self._requirements(data)
-        checks = self.mapping(data, "checks", ("quick", "deep"))
+        checks = self.mapping(data, "checks", ("quick", "deep", "live"))
         return Environment(
             name=name,
             requirements=requirements,
@@ -55,6 +55,7 @@ class _Reader(Reader):
             python=self._python(data),
             quick=self._checks(checks, "quick"),
             deep=self._checks(checks, "deep"),
+            live=self._checks(checks, "live"),
             variables=self._variables(data),
             system_packages=self.scalar(data, "system_packages", bool, False),
             install_method=self._method(data),

@@ -50,14 +50,14 @@ class Checked:
 
 def run_checks(
     agent: AgentSession, environment: str, digest: str, checks: Sequence[Mapping[str, Any]] | None, fingerprint: str,
-    *, deep: bool = False,
+    *, depth: str = "quick",
 ) -> Checked:  # fmt: skip
-    """Runs checks in a release: those given, or (None) the quick or deep ones that came with it.
+    """Runs checks in a release: those given, or (None) the quick, deep or live ones that came with it.
 
     The agent keeps a good result with the release. Raises NotInstalled, CheckFailed when none could be run.
     """
     answer = agent.request(
-        "verify", environment=environment, digest=digest, checks=checks, deep=deep, fingerprint=fingerprint
+        "verify", environment=environment, digest=digest, checks=checks, depth=depth, fingerprint=fingerprint
     )
     return Checked(environment=environment, digest=digest, results=tuple(answer["results"]))
 

@@ -19,7 +19,7 @@ from ot2deploy.visit import Fleet
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyRequest:
-    """The environment to verify. `deep` runs its deep checks after the quick ones."""
+    """The environment to verify. `deep` runs its deep checks after the quick and live ones."""
 
     fleet: Fleet
     environment: str
@@ -40,8 +40,8 @@ def verify(request: VerifyRequest) -> RunResult:
             report=request.fleet.report,
         ) as agent:  # fmt: skip
             parts = [
-                run_checks(agent, request.environment, known.current, None, state.fingerprint, deep=deep)
-                for deep in (False, True)[: 1 + request.deep]
+                run_checks(agent, request.environment, known.current, None, state.fingerprint, depth=depth)
+                for depth in ("quick", "live", "deep")[: 2 + request.deep]
             ]
         return replace(parts[0], results=tuple(result for part in parts for result in part.results))
 

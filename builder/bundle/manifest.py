@@ -71,6 +71,7 @@ def assemble(
         "checks": {
             "quick": [check.as_dict() for check in quick],
             "deep": [check.as_dict() for check in environment.deep or ()],
+            "live": [check.as_dict() for check in environment.live or ()],
         },
         "as_of": as_of,
         "lock": lock,
@@ -137,6 +138,8 @@ _SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "variables": _is_texts,
     "system_packages": lambda value: type(value) is bool,
     "wheels": lambda value: isinstance(value, list) and all(map(_is_row, value)),
-    "checks": lambda value: all(isinstance(check["kind"], str) for part in ("quick", "deep") for check in value[part]),
+    "checks": lambda value: all(
+        isinstance(check["kind"], str) for check in (*value["quick"], *value["deep"], *value.get("live", ()))
+    ),
     "install_method": lambda value: value in (None, "pip", "tree"),
 }

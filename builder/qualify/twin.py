@@ -50,6 +50,7 @@ def environment_of(bundle: Bundle) -> Environment:
         as_of=manifest["as_of"],
         quick=tuple(_check(row) for row in manifest["checks"]["quick"]),
         deep=tuple(_check(row) for row in manifest["checks"]["deep"]),
+        live=tuple(_check(row) for row in manifest["checks"].get("live", ())),
         variables=manifest["variables"],
         system_packages=manifest["system_packages"],
     )

@@ -8,7 +8,7 @@ from ot2deploy.agent.refusal import bad_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     Request = Mapping[str, Any]
@@ -44,6 +44,14 @@ def number(request: Request, field: str) -> int:
     value = request.get(field)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
         raise bad_request("field %s is not a number in range" % field)
+    return value
+
+
+def choice(request: Request, field: str, words: Sequence[str]) -> str:
+    """One of some words; the first when it is left out."""
+    value = request.get(field, words[0])
+    if not isinstance(value, str) or value not in words:
+        raise bad_request("field %s is none of %s" % (field, ", ".join(words)))
     return value
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Beyond the checks' own limits: starting the interpreter on a busy robot.
 SPARE = 60.0
+DEPTHS = ("quick", "deep", "live")
 
 
 def verify(layout: Layout, archive: str, request: Request, progress: Progress) -> dict[str, Any]:
@@ -34,13 +35,13 @@ def verify(layout: Layout, archive: str, request: Request, progress: Progress) -
     trust it again.
     """
     environment, digest = fields.environment(request), fields.digest(request)
-    deep, fingerprint = fields.flag(request, "deep"), fields.text(request, "fingerprint")
+    depth, fingerprint = fields.choice(request, "depth", DEPTHS), fields.text(request, "fingerprint")
     release = layout.release(environment, digest)
     if not layouts.is_complete(release) or not layouts.interpreter_works(release):
         raise not_installed(layout, environment, digest)
     manifest = statefile.read(os.path.join(release, layouts.MANIFEST)) or {}
     if request.get("checks") is None:
-        checks = manifest.get("checks", {}).get("deep" if deep else "quick", [])
+        checks = manifest.get("checks", {}).get(depth, [])
     else:
         checks = fields.items(request, "checks")
     results = _run(layout, release, archive, fields.variables(manifest), checks, progress)
@@ -49,7 +50,7 @@ def verify(layout: Layout, archive: str, request: Request, progress: Progress) -
         "checks": manifests.digest_of(checks), "at": now(), "fingerprint": fingerprint,
         "results": results if ok else None,
     }  # fmt: skip
-    _store(os.path.join(release, layouts.VERIFIED), digest, record, deep)
+    _store(os.path.join(release, layouts.VERIFIED), digest, record, depth)
     return {"ok": ok, "results": results}
 
 
@@ -112,11 +113,11 @@ def _message(line: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _store(path: str, digest: str, record: dict[str, Any], deep: bool) -> None:
-    known = statefile.read(path) or {"schema": SCHEMA, "digest": digest, "checks": None, "deep": None}
+def _store(path: str, digest: str, record: dict[str, Any], depth: str) -> None:
+    known = statefile.read(path) or {"schema": SCHEMA, "digest": digest, "checks": None, "deep": None, "live": None}
     good = record["results"] is not None
-    if deep:
-        known["deep"] = record if good else None
+    if depth != "quick":
+        known[depth] = record if good else None
     elif good:
         known.update(record)
     else:

@@ -80,6 +80,7 @@ def _told(one: Environment) -> dict[str, object]:
         "checks": {
             "quick": [check.as_dict() for check in one.quick or ()],
             "deep": [check.as_dict() for check in one.deep or ()],
+            "live": [check.as_dict() for check in one.live or ()],
         },
     }
 
@@ -91,6 +92,7 @@ def _rows(one: Environment) -> list[tuple[str, str]]:
         ("index", [f"{index.name}: {public(index.url)} ({index.said})" for index in one.indexes]),
         ("quick check", [check.name for check in one.quick or ()]),
         ("deep check", [check.name for check in one.deep or ()]),
+        ("live check", [check.name for check in one.live or ()]),
         ("variable", [f"{name}={value}" for name, value in one.variables.items()]),
     ]
     single = [

@@ -97,7 +97,7 @@ def test_a_push_works_on_other_pythons(robot_of: Callable[..., Any], wheel: Call
         {"kind": "program", "name": "minor", "source": f"import sys; assert sys.version.startswith('{version}.')"},
     ]
     where = {"environment": "demo", "digest": manifest["digest"]}
-    answer = agent.result("verify", **where, checks=checks, deep=True, fingerprint="f1")
+    answer = agent.result("verify", **where, checks=checks, depth="deep", fingerprint="f1")
     assert answer["ok"], answer
     assert agent.close() == 0
 

@@ -45,7 +45,7 @@ def start_sleeper(robot: Any, agent: Any, tmp_path: Path) -> int:
         (lambda data: b"J %d\n%s" % (len(data), data))(
             json.dumps(
                 {"op": "verify", "environment": "demo", "digest": manifest["digest"], "checks": [check],
-                 "deep": False, "fingerprint": "f1"}
+                 "depth": "quick", "fingerprint": "f1"}
             ).encode()
         )
     )  # fmt: skip
@@ -77,7 +77,7 @@ def test_a_push_from_begin_to_switch(robot: Any, wheel: Callable[..., Any]) -> N
         {"kind": "import", "name": "import demo", "module": "demo", "timeout": 30},
         {"kind": "run", "name": "demo", "argv": ["demo"], "expect": "^demo runs$", "timeout": 30},
     ]
-    answer = agent.result("verify", **where, checks=checks, deep=False, fingerprint="f1")
+    answer = agent.result("verify", **where, checks=checks, depth="quick", fingerprint="f1")
     assert answer["ok"], answer
     assert answer["results"][0]["version"] == "1.0"
     assert Path(answer["results"][0]["file"]).is_relative_to(robot.release(manifest))
@@ -225,7 +225,7 @@ def test_unsafe_names_are_refused_everywhere(robot: Any, value: Any) -> None:
         assert agent.ask("need", kind="wheels", blobs=[{**blob, **changed}])["code"] == "bad-request"
     assert agent.ask("need", kind=value, blobs=[])["code"] == "bad-request"
     for op in ("switch", "verify"):
-        more = {"checks": [], "deep": False, "fingerprint": "f1"}
+        more = {"checks": [], "depth": "quick", "fingerprint": "f1"}
         assert agent.ask(op, environment=value, digest=DIGEST, **more)["code"] == "bad-request"
         assert agent.ask(op, environment="demo", digest=value, **more)["code"] == "bad-request"
     assert agent.ask("rollback", environment=value)["code"] == "bad-request"
@@ -244,7 +244,7 @@ def test_random_requests_never_write_outside_or_break_a_session(robot: Any) -> N
     words: list[Any] = ["../../x", "demo", DIGEST, "wheels", "packs", "pip", "tree", "x.whl", -1, 0, 1 << 70, 1.5, None,
                         True, [], {}, [{}], {"a": 1}, "é\ud800", "\0"]  # fmt: skip
     names = ["kind", "sha256", "size", "filename", "offset", "blobs", "manifest", "method", "packs", "environment",
-             "digest", "checks", "deep", "fingerprint", "to", "line", "limit"]  # fmt: skip
+             "digest", "checks", "depth", "fingerprint", "to", "line", "limit"]  # fmt: skip
     for _ in range(300):
         op = chance.choice(["need", "blob", "install", "verify", "switch", "rollback", "record", "journal", "", "x"])
         fields = {name: chance.choice(words) for name in chance.sample(names, chance.randrange(len(names)))}

@@ -28,7 +28,7 @@ def test_a_failed_check_is_readable_and_nothing_is_switched(robot: Any, wheel: C
     agent = robot.begin()
     good = robot.push(agent, [wheel()])
     bad = robot.install(agent, [wheel("demo", "2.0", files={"demo.py": "raise OSError('no such library')\n"})])
-    answer = agent.result("verify", **where(bad), checks=[IMPORT], deep=False, fingerprint="f1")
+    answer = agent.result("verify", **where(bad), checks=[IMPORT], depth="quick", fingerprint="f1")
     assert answer["ok"] is False
     assert answer["results"][0]["why"] == "OSError: no such library"
     assert "Traceback" in answer["results"][0]["output"]
@@ -40,19 +40,19 @@ def test_a_good_verification_is_kept_and_a_bad_one_revokes_it(robot: Any, wheel:
     agent = robot.begin()
     manifest = robot.install(agent, [wheel()], checks={"quick": [IMPORT], "deep": []})
     path = robot.release(manifest) / "verified.json"
-    fields = {"deep": False, "fingerprint": "f1"}
+    fields = {"depth": "quick", "fingerprint": "f1"}
     assert agent.result("verify", **where(manifest), checks=None, **fields)["ok"]
     kept = json.loads(path.read_text())
     assert (kept["schema"], kept["digest"], kept["fingerprint"]) == (1, manifest["digest"], "f1")
     assert kept["results"][0]["name"] == "import demo"
     assert kept["deep"] is None
-    assert agent.result("verify", **where(manifest), checks=[IMPORT], deep=True, fingerprint="f1")["ok"]
+    assert agent.result("verify", **where(manifest), checks=[IMPORT], depth="deep", fingerprint="f1")["ok"]
     deep = json.loads(path.read_text())
     assert deep["deep"]["checks"] == kept["checks"] == deep["checks"]
     bad = [{"kind": "import", "name": "x", "module": "not_there", "timeout": 60}]
-    assert not agent.result("verify", **where(manifest), checks=bad, deep=True, fingerprint="f1")["ok"]
+    assert not agent.result("verify", **where(manifest), checks=bad, depth="deep", fingerprint="f1")["ok"]
     assert json.loads(path.read_text())["deep"] is None
-    assert not agent.result("verify", **where(manifest), checks=bad, deep=False, fingerprint="f1")["ok"]
+    assert not agent.result("verify", **where(manifest), checks=bad, depth="quick", fingerprint="f1")["ok"]
     assert not path.exists()
 
 
@@ -61,7 +61,7 @@ def test_a_shadowed_module_fails_and_names_both_paths(robot: Any, wheel: Callabl
     agent = robot.begin()
     shadowed = wheel(files={"demo.py": "", "aaa.pth": f"import sys; sys.path.insert(0, {str(robot.site)!r})\n"})
     manifest = robot.install(agent, [shadowed], system_packages=True)
-    answer = agent.result("verify", **where(manifest), checks=[IMPORT], deep=False, fingerprint="f1")
+    answer = agent.result("verify", **where(manifest), checks=[IMPORT], depth="quick", fingerprint="f1")
     why = answer["results"][0]["why"]
     assert str(robot.site / "demo.py") in why
     assert str(robot.release(manifest)) in why
