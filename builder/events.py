@@ -11,7 +11,9 @@ from pathlib import Path
 class Event:
     """One step of something: `subject` (a robot, a package, a profile), its `stage`, and how far it is.
 
-    `done` and `total` are bytes where `unit` is "B", else counts. `level` is "progress", "info", "warning" or "done".
+    `done` and `total` are bytes where `unit` is "B", else counts. `level` is "progress", "info", "warning", or the
+    subject's end: "done" or "failed". Unit "robot" counts robots: an event without a subject says how many there are
+    (`total`, and what is done to them as its message), the end of each counts as one.
     `log` is the file to which the programs of this subject write from now on.
     """
 

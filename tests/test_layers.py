@@ -23,7 +23,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "invoke": ("ot2deploy/transport/ssh.py",),
     "paramiko": ("ot2deploy/transport/", "ot2deploy/sim/"),  # its client side: test_ssh_is_spoken_in_one_module
     "docker": ("builder/docker/engine.py",),
-    "rich": ("ot2deploy/cli/render.py",),
+    "rich": ("ot2deploy/cli/render.py", "ot2deploy/cli/live.py"),
     "uv": ("builder/uv.py",),
     "subprocess": ("builder/run.py", "ot2deploy/sim/processes.py", *ON_ROBOTS),  # an embedded robot's own commands
     "urllib.request": ("ot2deploy/agent/",),

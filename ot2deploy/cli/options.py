@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -174,7 +175,7 @@ def reporting() -> Iterator[Report]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Report]:
-    if wants_json() or sys.stderr is None or not sys.stderr.isatty():
+    if wants_json() or not _lively():
         # The renderer is needed only at the end then, and is imported while robots and indexes are waited for.
         threading.Thread(target=import_module, args=("ot2deploy.cli.render",), daemon=True).start()
         yield silent if wants_json() or sys.stderr is None else PlainProgress(_write_line)
@@ -183,6 +184,12 @@ def _progress() -> Iterator[Report]:
 
     with render.live() as report:
         yield report
+
+
+def _lively() -> bool:
+    """Whether standard error is a terminal whose cursor can be moved."""
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    return sys.stderr is not None and sys.stderr.isatty() and not dumb
 
 
 def _write_line(line: str) -> None:

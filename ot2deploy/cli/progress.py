@@ -5,22 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from builder.events import Event
 from ot2deploy.cli import units
+from ot2deploy.cli.board import ENDED, Board, Row
+from ot2deploy.cli.journal_lines import safe
 
 INTERVAL = 1.0  # seconds between two lines of one transfer
-
-
-@dataclass(kw_only=True)
-class Pace:
-    """A stage under way: since when, and when something was last said of it."""
-
-    stage: str
-    began: float
-    first: int
-    said: float
 
 
 class PlainProgress:
@@ -28,7 +19,7 @@ class PlainProgress:
 
     def __init__(self, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
-        self._paces: dict[str, Pace] = {}
+        self._board = Board()
         self._guard = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -38,24 +29,30 @@ class PlainProgress:
                 self._write(f"{event.subject}: {line}" if event.subject else line)
 
     def _line(self, event: Event, now: float) -> str:
-        pace = self._paces.get(event.subject)
-        if event.level in ("info", "warning"):
-            return f"warning: {said(event)}" if event.level == "warning" else said(event)
-        if pace is None or pace.stage != event.stage:
-            self._paces[event.subject] = Pace(stage=event.stage, began=now, first=event.done or 0, said=now)
+        row, new = self._board.take(event, now)
+        if event.level == "warning":
+            return f"warning: {said(event)}"
+        if event.level in ENDED:
+            return ended(event, row, now, self._board)
+        if new or event.level == "info":
             return said(event)
-        if event.level == "done":
-            del self._paces[event.subject]
-            return f"{said(event)} ({units.seconds(now - pace.began)})"
-        if not event.total or event.done is None or now - pace.said < INTERVAL:
+        if row.done is None or now - row.told < INTERVAL:
             return ""
-        pace.said = now
-        return f"{event.stage}, {amount(event)}{rate(event, now - pace.began, pace.first)}"
+        row.told = now
+        return f"{safe(event.stage)}, {amount(event)}{rate(row, now)}"
 
 
 def said(event: Event) -> str:
     """A stage and its message as one phrase."""
-    return ", ".join(filter(None, (event.stage, event.message)))
+    return safe(", ".join(filter(None, (event.stage, event.message))))
+
+
+def ended(event: Event, row: Row, now: float, board: Board) -> str:
+    """How a subject ended, after how long; of a robot, how many others have."""
+    since = row.since if event.stage == row.event.stage else row.began
+    took = f" ({units.seconds(now - since)})" if now > since else ""
+    count = f", {board.done} of {board.total}" if event.unit == "robot" and board.total > 1 else ""
+    return f"{said(event)}{took}{count}"
 
 
 def amount(event: Event) -> str:
@@ -64,11 +61,12 @@ def amount(event: Event) -> str:
     return f"{show(event.done or 0)} of {show(event.total or 0)}"
 
 
-def rate(event: Event, elapsed: float, first: int = 0) -> str:
-    """The rate since the stage began and the time left at that rate; empty while nothing is known."""
-    moved = (event.done or 0) - first
-    if elapsed <= 0 or moved <= 0 or event.total is None:
+def rate(row: Row, now: float) -> str:
+    """The rate of late and the time left at that rate, or for how long nothing moved; empty while nothing is known."""
+    if stalled := row.stalled(now):
+        return f", nothing for {units.seconds(stalled)}"
+    speed = row.speed(now)
+    if speed <= 0 or row.done is None:
         return ""
-    speed = moved / elapsed
-    left = units.seconds((event.total - (event.done or 0)) / speed)
-    return f", {units.size(speed)}/s, {left} left" if event.unit == "B" else f", {left} left"
+    left = units.seconds(((row.event.total or 0) - row.done) / speed)
+    return f", {units.size(speed)}/s, {left} left" if row.event.unit == "B" else f", {left} left"

@@ -1,24 +1,21 @@
-"""Draws results and progress on a terminal, in a pipe or as JSON. The only module that imports rich."""
+"""Draws results on a terminal, in a pipe or as JSON."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Literal
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
-from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from builder.events import Event, Report
+from builder.events import Report
 from ot2deploy.cli import result as parts
-from ot2deploy.cli.progress import amount, rate, said
+from ot2deploy.cli.live import LiveProgress
 
 PIPE_WIDTH = 400  # a table in a pipe is not folded, but for columns that say so
 PAGE_WIDTH = 110  # what a table with such columns takes at most
@@ -55,72 +52,6 @@ def live() -> Iterator[Report]:
     """A Report with live rows on standard error, which is a terminal."""
     with LiveProgress(_console(sys.stderr)) as shown:
         yield shown
-
-
-class LiveProgress:
-    """A Report that keeps one live row per subject; what must stay readable is printed above the rows."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._rows: dict[str, TaskID] = {}
-        self._guard = threading.Lock()
-        self._live = Progress(
-            SpinnerColumn(finished_text="·"),
-            TextColumn("[bold]{task.fields[subject]}"),
-            TextColumn("{task.description}"),
-            _Bar(bar_width=24),
-            _Amount(),
-            console=console,
-            transient=True,
-            refresh_per_second=5,
-        )
-
-    def __enter__(self) -> LiveProgress:
-        self._live.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._live.stop()
-
-    def __call__(self, event: Event) -> None:
-        with self._guard:
-            if event.level == "progress":
-                self._row(event)
-            else:
-                self._above(event)
-
-    def _above(self, event: Event) -> None:
-        style = "warning" if event.level == "warning" else "plain"
-        subject = f"{event.subject}: " if event.subject else ""
-        self._console.print(Text(subject + said(event), style=STYLES[style]), soft_wrap=True)
-        if event.level == "done" and event.subject in self._rows:
-            self._live.remove_task(self._rows.pop(event.subject))
-
-    def _row(self, event: Event) -> None:
-        row = self._rows.get(event.subject)
-        if row is None:
-            row = self._rows[event.subject] = self._live.add_task("", subject=event.subject, event=event, total=None)
-        task = next(task for task in self._live.tasks if task.id == row)
-        if task.fields["event"].stage != event.stage:
-            self._live.reset(row, total=event.total)
-        self._live.update(row, description=said(event), completed=event.done or 0, total=event.total, event=event)
-
-
-class _Bar(BarColumn):
-    """A bar where the whole is known, nothing where it is not."""
-
-    def render(self, task: Task) -> ProgressBar | Text:  # type: ignore[override]
-        return super().render(task) if task.total else Text("")
-
-
-class _Amount(ProgressColumn):
-    """How much, how fast and how long still, of the row's last event."""
-
-    def render(self, task: Task) -> Text:
-        event: Event = task.fields["event"]
-        if event.total is None or event.done is None:
-            return Text("")
-        return Text(amount(event) + rate(event, task.elapsed or 0.0))
 
 
 class _Console(Console):
