@@ -19,22 +19,28 @@ from typing import Any
 
 from builder import files
 from builder.docker import engine as docker_engine
+from builder.run import run
 from ot2deploy.sim import api_server, lab
 from ot2deploy.sim.api import Api, Server
 from ot2deploy.sim.state import Place
 
+PATIENCE = 120.0  # seconds for a program on an embedded robot
 WATCH = 2.0  # seconds between looks at whether the directory is still there
 KEYS = "/var/home/.ssh/authorized_keys"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """One robot as its API sees it: `runs/NAME.json` holds what `sim busy` wrote; `container` is empty if embedded."""
+    """One robot as its API sees it: `runs/NAME.json` holds what `sim busy` wrote; `container` is empty if embedded.
+
+    `root` is the directory that is an embedded robot's root.
+    """
 
     directory: Path
     name: str
     serial: str
     container: str
+    root: str
     version: str
 
     def facts(self) -> Mapping[str, Any]:
@@ -44,9 +50,6 @@ class Desk:
 
     def restart(self) -> None:
         """See api.Machine."""
-        threading.Thread(target=self._restart, daemon=True).start()
-
-    def _restart(self) -> None:
         lab.restart_at(Place(directory=self.directory.parent), self.name)
 
     def read_keys(self) -> str | None:
@@ -58,6 +61,13 @@ class Desk:
     def write_keys(self, text: str) -> None:
         """See api.Machine."""
         docker_engine.connect().execute(self.container, ["sh", "-c", f'umask 077; printf %s "$1" > {KEYS}', "sh", text])
+
+    def run_python(self, program: str, argument: str) -> str:
+        """See api.Machine."""
+        words = [f"{self.root}/usr/bin/python3", "-I", "-c", program, argument]
+        if self.container:
+            return docker_engine.connect().execute(self.container, words)[1]
+        return run(words, timeout=PATIENCE, check=False).stdout
 
 
 def main(directory: Path) -> None:
@@ -71,7 +81,7 @@ def main(directory: Path) -> None:
         wanted = json.loads((directory / "robots.json").read_text(encoding="utf-8"))["robots"]
         servers = {}
         for name, robot in wanted.items():
-            about = {key: robot[key] for key in ("serial", "container", "version")}
+            about = {key: robot[key] for key in ("serial", "container", "root", "version")}
             servers[name] = Server(Api(machine=Desk(directory=directory, name=name, **about)), robot["port"])
             threading.Thread(target=servers[name].serve_forever, daemon=True).start()
         ports = {name: server.server_address[1] for name, server in servers.items()}

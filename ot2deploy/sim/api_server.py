@@ -39,7 +39,7 @@ def write_runs(directory: Path, name: str, runs: list[dict[str, Any]], maintenan
 
 
 def serve(directory: Path, robots: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Starts the server process for these robots ({name: {serial, container, version, port}}); gives their ports.
+    """Starts the server process for these robots ({name: {serial, container, root, version, port}}); gives their ports.
 
     One that runs for the same directory is ended first; port 0 takes a free one. Raises SimFailure.
     """

@@ -97,6 +97,7 @@ def _serve(state: SimState, at: Place, lab: Path) -> SimState:
         robot.name: {
             "serial": robot.serial,
             "container": robot.container,
+            "root": robot.root,
             "version": SOFTWARE,
             "port": robot.http_port,
         }

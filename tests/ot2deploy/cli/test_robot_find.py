@@ -19,8 +19,8 @@ class Machine:
         return {"name": f"name of {self.serial}", "serial": self.serial, "api_version": "7.3.1", "system_version": "1"}
 
 
-class Asked(Api):
-    """An API that keeps what it was asked for."""
+class Asked(Server):
+    """A server that keeps what it was asked for."""
 
     def answer(self, request):
         self.__dict__.setdefault("requests", []).append((request.method, request.path, dict(request.query)))
@@ -33,7 +33,7 @@ def serve():
     servers = []
 
     def start(serial):
-        server = Server(Asked(machine=Machine(serial)))
+        server = Asked(Api(machine=Machine(serial)))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         return server
@@ -75,7 +75,7 @@ def test_a_robot_is_found_where_one_looks_and_only_its_address_changes(run_cli, 
     assert [one["serial"] for one in told["others"]] == ["OT2B"]
     assert path.read_text() == before.replace("127.0.0.9", "127.0.0.1")
     assert "no change" in run_cli(*words).good().out
-    assert ("GET", "/server/update/health", {}) in otto.api.requests
+    assert ("GET", "/server/update/health", {}) in otto.requests
 
 
 def test_swapped_addresses_are_found_without_naming_any(run_cli, lab):
@@ -149,7 +149,7 @@ def test_a_robot_blinks(run_cli, lab):
     path, otto, _ = lab
     path.write_text(path.read_text().replace("127.0.0.9", "127.0.0.1"))
     assert "blinks for 7 s" in run_cli("robot", "identify", "otto", "--seconds", "7").good().out
-    assert ("POST", "/identify", {"seconds": ["7"]}) in otto.api.requests
+    assert ("POST", "/identify", {"seconds": ["7"]}) in otto.requests
 
 
 def test_another_robot_does_not_blink(run_cli, lab):
@@ -158,7 +158,7 @@ def test_another_robot_does_not_blink(run_cli, lab):
     ran = run_cli("robot", "identify", "otto")
     assert ran.status == 1
     assert "has serial OT2B, not OT2A" in ran.err
-    assert all(method == "GET" for method, *_ in other.api.requests)
+    assert all(method == "GET" for method, *_ in other.requests)
 
 
 def test_a_robot_whose_api_is_silent_is_said(run_cli, lab):

@@ -1,6 +1,9 @@
 """The robot's HTTP API, over loopback."""
 
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 import requests
@@ -17,6 +20,8 @@ class Robot:
 
     def __init__(self):
         self.runs, self.maintenance, self.keys, self.restarts = [], None, "ssh-ed25519 AAAA\n", 0
+        self.up = threading.Event()
+        self.up.set()
 
     def facts(self):
         about = {"name": "sim1", "serial": "S1", "api_version": "7.3.1", "system_version": "7.3.1"}
@@ -24,12 +29,16 @@ class Robot:
 
     def restart(self):
         self.restarts += 1
+        self.up.wait(30)
 
     def read_keys(self):
         return self.keys
 
     def write_keys(self, text):
         self.keys = text
+
+    def run_python(self, program, argument):
+        return subprocess.run([sys.executable, "-I", "-c", program, argument], capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -101,11 +110,28 @@ def test_lights_and_identify(ask):
     assert ask("POST", "/identify").status_code == 422
 
 
-def test_a_restart_gives_a_new_boot_id(ask, robot):
+def test_a_restart_gives_a_new_boot_id_and_nothing_answers_meanwhile(ask, robot):
     before = ask("GET", "/server/update/health").json()["bootId"]
+    robot.up.clear()
     assert ask("POST", "/server/restart", headers={}).status_code == 200
+    with pytest.raises(requests.ConnectionError):
+        ask("GET", "/server/update/health")
+    robot.up.set()
+    assert eventually(lambda: ask("GET", "/server/update/health").json()["bootId"]) != before
     assert robot.restarts == 1
-    assert ask("GET", "/server/update/health").json()["bootId"] != before
+
+
+def eventually(look):
+    """What `look` gives once it gives something; it may also find nobody there."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if found := look():
+                return found
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError("it never came")
 
 
 def test_keys_are_added_listed_and_removed(ask, robot):
@@ -133,3 +159,36 @@ def test_keys_cannot_be_managed_over_a_network(ask, robot):
 def test_unknown_paths_and_methods(ask):
     assert ask("GET", "/nothing").status_code == 404
     assert ask("DELETE", "/health").status_code == 405
+
+
+def analysed(ask, source):
+    """A protocol's id and its analysis, when that is complete."""
+    made = ask("POST", "/protocols", files=[("files", ("protocol.py", source.encode()))])
+    identity = made.json()["data"]["id"]
+
+    def complete():
+        (analysis,) = ask("GET", f"/protocols/{identity}/analyses").json()["data"]
+        return analysis if analysis["status"] == "completed" else None
+
+    return identity, eventually(complete)
+
+
+def test_a_protocol_is_analysed_by_running_it(ask):
+    source = "import json\ndef run(protocol):\n    protocol.comment(json.dumps([1]))\n"
+    identity, analysis = analysed(ask, source)
+    assert (analysis["result"], analysis["commands"][0]["params"]["message"]) == ("ok", "[1]")
+    assert analysed(ask, source)[0] == identity  # the same file is the same protocol
+    assert [one["id"] for one in ask("GET", "/protocols").json()["data"]] == [identity]
+    assert ask("DELETE", f"/protocols/{identity}").status_code == 200
+    assert ask("DELETE", f"/protocols/{identity}").status_code == 404
+    assert ask("GET", f"/protocols/{identity}/analyses").status_code == 404
+
+
+def test_an_analysis_tells_the_line_that_failed(ask):
+    _, analysis = analysed(ask, "from opentrons import protocol_api\nimport no_such_module\n")
+    assert analysis["result"] == "not-ok"
+    assert analysis["errors"][0]["detail"] == "ModuleNotFoundError [line 2]: No module named 'no_such_module'"
+
+
+def test_an_upload_without_a_file_is_refused(ask):
+    assert ask("POST", "/protocols", data=b"nothing").status_code == 422

@@ -107,7 +107,7 @@ def test_a_robot_that_died_is_started_again_where_it_was(project):
 
 def test_who_deletes_the_project_keeps_no_api_process(tmp_path):
     server = tmp_path / "api"
-    api_server.serve(server, {"sim1": {"serial": "S", "container": "", "version": "1", "port": 0}})
+    api_server.serve(server, {"sim1": {"serial": "S", "container": "", "root": "", "version": "1", "port": 0}})
     pid = api_server.alive(server)
     shutil.rmtree(server)
     deadline = time.monotonic() + 20
