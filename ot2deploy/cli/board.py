@@ -72,7 +72,7 @@ class Board:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
-        self.began: float | None = None
+        self.began = 0.0
         self.title = ""
         self.total = self.done = self.failed = 0
         self.stopping = ""

@@ -83,7 +83,7 @@ class LiveProgress:
         words = [f"{board.done} of {board.total} done"]
         words += [f"{board.failed} failed"] if board.failed else []
         words += [f"{units.size(speed)}/s"] if (speed := board.speed(now)) else []
-        words.append(units.seconds(now - (board.began or now)))
+        words.append(units.seconds(now - board.began))
         said = self._text(f"{safe(board.title)}: ", "bold")
         said.append(", ".join(words), "bold red" if board.failed else "")
         if board.stopping:
