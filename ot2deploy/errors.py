@@ -16,6 +16,8 @@ builder.errors.Failure
 |   |   +-- AgentTooNew          what is on the robot was written by a newer ot2deploy
 |   +-- RobotUnsupported         a system or interpreter we cannot serve (Python 3.7, no profile)
 |   +-- RobotUnsafe              installing would harm it now (root file system writable)
+|   +-- BaseUnusable             the base directory cannot keep releases (read-only, or in memory)
+|   +-- MemoryShort              not enough memory is free on it
 |   +-- Locked                   another push holds it
 |   +-- DiskFull                 not enough room on it
 |   +-- TransferFailure          bytes arrived damaged, again and again
@@ -145,6 +147,18 @@ class RobotUnsafe(RobotFailure):
     """Installing now could harm the robot's own software."""
 
     code = "robot-unsafe"
+
+
+class BaseUnusable(RobotFailure):
+    """The file system of the base directory cannot keep releases: it is read-only, or lost with the next restart."""
+
+    code = "base-unusable"
+
+
+class MemoryShort(RobotFailure):
+    """The robot has too little free memory for an installation."""
+
+    code = "memory"
 
 
 class Locked(RobotFailure):

@@ -27,12 +27,17 @@ show serial "$root/var/serial"
 say links; ls -lnd "$root"/usr/bin/python* "$base"/envs/*/current 2>/dev/null
 if [ $depth = full ]; then
 say disk; d=$base; while [ ! -d "$d" ]; do d=${d%/*}; [ "$d" ] || d=/; done; df -Pk "$d"
-say root; while read -r a b c d e; do [ "$b" = / ] && echo "$d"; done 2>/dev/null </proc/mounts
+say mounts; while read -r a b c o e; do
+p=${b%/}; case $d/ in "$p"/*) echo "$b $c $o";; esac; done 2>/dev/null </proc/mounts
 say memory; while read -r a b c; do case $a in MemAvailable:) echo "$b"; break;; esac; done 2>/dev/null </proc/meminfo
 say wheels; for f in "$base"/wheels/*; do echo "${f##*/}"; done
 say packs; for f in "$base"/packs/*; do echo "${f##*/}"; done
 fi
 show lock "$base/lock"
+if [ -s "$base/lock" ]; then
+say holding; IFS= read -r l <"$base/lock"; p=${l#*'"pid": '}; p=${p%%[!0-9]*}
+for f in /proc/"$p"/fd/*; do [ "$f" -ef "$base/lock" ] && echo yes && break; done
+fi
 show facts "$base/facts.json"
 for e in "$base"/envs/*; do
 n=${e##*/}
@@ -40,6 +45,7 @@ n=${e##*/}
 [ "$only" = . ] || [ "$only" = "$n" ] || continue
 say "environment $n"; for r in "$e"/releases/*/complete; do [ -f "$r" ] && echo "$r"; done
 show "verified $n" "$e/current/verified.json"
+[ -x "$e/current/bin/python3" ] || say "gone $n"
 done
 say end
 """
@@ -50,12 +56,18 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentState:
-    """An environment on a robot: the current release's digest, all complete ones, and what verified the current."""
+    """An environment on a robot: the current release's digest, all complete ones, and what verified the current.
+
+    `linked` is the digest that the link `current` names, also where that release is gone and `current` is None.
+    `python_gone` says that the interpreter which the current release was made for is not on the robot any more.
+    """
 
     name: str
     current: str | None
     releases: tuple[str, ...]
     verified: Mapping[str, Any] | None = None
+    linked: str | None = None
+    python_gone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +76,12 @@ class RobotState:
 
     `version` is /etc/VERSION.json ({} where it is missing), `interpreter` what /usr/bin/python3 leads to, or None.
     `facts` are those stored on the robot, if they are for this `fingerprint`; else None. `holder` is what the lock
-    file says: who, since, run; it may have died since. `wheels` and `packs` are the sha256 of blobs that are there.
+    file says: who, since, run; it may have died since. `held` says that it lives: its process has the lock open.
+    `base_kind` is the type of the file system under the base directory ("ext4", "" where it cannot be told).
+    `wheels` and `packs` are the sha256 of blobs that are there.
     `serial` is /var/serial, which update-server reads, too ("" where it is missing).
     `simulated` is the root of an embedded simulated robot as its SSH server says it, "" for all others.
-    A brief state says nothing of the root, disk, memory, wheels and packs: it is all that a push needs to see that
+    A brief state says nothing of mounts, disk, memory, wheels and packs: it is all that a push needs to see that
     there is nothing to do.
     """
 
@@ -76,10 +90,13 @@ class RobotState:
     fingerprint: str
     interpreter: str | None
     root_writable: bool = False
+    base_kind: str = ""
+    base_writable: bool = True
     disk_free: int = 0
     disk_total: int = 0
     memory_available: int | None = None
     holder: Mapping[str, Any] | None = None
+    held: bool = False
     facts: Mapping[str, Any] | None = None
     environments: Mapping[str, EnvironmentState] = field(default_factory=dict)
     serial: str = ""
@@ -126,17 +143,21 @@ def parse(robot: str, printed: bytes) -> RobotState:
     fingerprint = sha256_bytes(b"\0".join([system_files, (interpreter or "").encode(), str(size).encode()]))
     free, total = _disk(sections.get("disk", b""))
     memory = sections.get("memory", b"").strip()
-    mounted = sections.get("root", b"").split()
+    mounts = _mounts(sections.get("mounts", b""))
+    base = max(mounts, key=len, default="")
     return RobotState(
         robot=robot,
         version=_json(system_files) or {},
         fingerprint=fingerprint,
         interpreter=interpreter,
-        root_writable=bool(mounted) and b"rw" in mounted[-1].split(b","),  # later mounts hide earlier ones
+        root_writable="/" in mounts and "rw" in mounts["/"][1],
+        base_kind=mounts[base][0] if base else "",
+        base_writable=not base or "rw" in mounts[base][1],
         disk_free=free,
         disk_total=total,
         memory_available=int(memory) * 1024 if memory.isdigit() else None,
         holder=_json(sections.get("lock", b"")),
+        held=b"yes" in sections.get("holding", b""),
         facts=_facts(robot, sections.get("facts", b""), fingerprint),
         environments=dict(_environments(robot, sections, links)),
         serial=sections.get("serial", b"").decode(errors="replace").strip(),
@@ -181,6 +202,12 @@ def _disk(listing: bytes) -> tuple[int, int]:
     return (int(numbers[3]) * 1024, int(numbers[1]) * 1024) if numbers else (0, 0)
 
 
+def _mounts(listing: bytes) -> dict[str, tuple[str, list[str]]]:
+    """Type and options of what is mounted, by place, out of /proc/mounts; later mounts hide earlier ones."""
+    rows = (line.split() for line in listing.decode(errors="replace").splitlines())
+    return {row[0]: (row[1], row[2].split(",")) for row in rows if len(row) == 3}
+
+
 def _facts(robot: str, text: bytes, fingerprint: str) -> Mapping[str, Any] | None:
     stored = _ours(robot, "facts.json", text)
     if stored is None or stored.get("fingerprint") != fingerprint or not isinstance(stored.get("facts"), dict):
@@ -198,13 +225,18 @@ def _environments(
         if kind != "environment":
             continue
         releases = tuple(sorted(path.split("/")[-2] for path in body.decode(errors="replace").splitlines() if path))
-        current: str | None = targets.get(name, "").rpartition("/")[2]
+        linked = targets.get(name, "").rpartition("/")[2] or None
+        current = linked if linked in releases else None  # no link yet, or one into nothing
         verified = _ours(robot, "verified.json", sections.get(f"verified {name}", b""))
-        if current not in releases:  # no link yet, or one into nothing: the release was removed by hand
-            current, verified = None, None
-        if verified is not None and verified.get("digest") != current:
+        if current is None or (verified is not None and verified.get("digest") != current):
             verified = None
-        yield name, EnvironmentState(name=name, current=current, releases=releases, verified=verified)
+        yield (
+            name,
+            EnvironmentState(
+                name=name, current=current, releases=releases, verified=verified, linked=linked,
+                python_gone=current is not None and f"gone {name}" in sections,
+            ),
+        )  # fmt: skip
 
 
 def _ours(robot: str, name: str, text: bytes) -> dict[str, Any] | None:

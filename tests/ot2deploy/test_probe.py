@@ -4,8 +4,10 @@ A case is tests/cases/probe/<robot>.txt (what the script printed there) and <rob
 """
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +99,43 @@ def test_the_script_runs_in_the_shells_there_are(tmp_path, shell):
     assert (one["prefect"].current, one["prefect"].releases) == ("a" * 64, ("a" * 64,))
     assert one["prefect"].verified == {"schema": 1, "digest": "a" * 64}
     assert state.wheels == {"b" * 64}
+    assert one["prefect"].python_gone
+    assert one["prefect"].linked == "a" * 64
+    if sys.platform == "linux":
+        assert state.base_kind
+        assert state.base_writable
+    base = tmp_path / "var" / "ot2deploy"
+    python = base / "envs" / "prefect" / "current" / "bin" / "python3"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    assert not ask("prefect").environments["prefect"].python_gone
+    shutil.rmtree(base / "envs" / "prefect" / "releases" / ("a" * 64))
+    broken = ask("prefect").environments["prefect"]
+    assert (broken.current, broken.linked, broken.python_gone) == (None, "a" * 64, False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a robot's shell cannot see who has a file open")
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0].strip("/").replace("/", "-"))
+def test_a_lock_is_held_while_the_process_that_it_names_has_it_open(tmp_path, shell):
+    if not shutil.which(shell[0]):
+        pytest.skip(f"no {shell[0]} here")
+    base = tmp_path / "var" / "ot2deploy"
+    base.mkdir(parents=True)
+
+    def held(pid):
+        (base / "lock").write_text(json.dumps({"schema": 1, "run": "r", "who": "eva@bench", "pid": pid}) + "\n")
+        asked = robot_state.command(root=str(tmp_path), base=str(base), environment=None, brief=True)
+        done = subprocess.run([*shell, "-c", asked], capture_output=True, timeout=30, check=True)
+        assert done.stderr == b""
+        state = robot_state.parse("otto", done.stdout)
+        assert state.holder["who"] == "eva@bench"
+        return state.held
+
+    assert not held(os.getpid()), "a process that lives and has not the lock open is not its holder"
+    assert not held("none")
+    with (base / "lock").open("a"):
+        assert held(os.getpid())
+        assert not held(2**22 + 1)
 
 
 def test_a_simulated_robot_whose_root_the_inventory_does_not_name_is_refused(embedded_robot):
@@ -131,6 +170,7 @@ def test_a_robot_is_asked_twice_the_first_time_and_once_from_then_on(embedded_ro
         with open_agent(session, embedded_robot, run="r", environment="demo", fingerprint=state.fingerprint):
             held = read_state(session, embedded_robot)
             assert held.holder["run"] == "r"
+            assert held.held or sys.platform != "linux"
         state, again = probe(counting, embedded_robot, "demo")
     assert counting.count == 3
     assert again == profile
