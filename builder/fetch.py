@@ -184,6 +184,18 @@ class Fetcher:
             raise _unreachable(url, error, "Check the address and the connection, and run the same again.") from error
         return Said(status=response.status_code, body=response.content)
 
+    def delete(self, url: str, *, headers: Mapping[str, str]) -> Said:
+        """What a server says to a DELETE, whatever its status is. Raises NetworkFailure."""
+        import requests
+
+        try:
+            response = self._pool().delete(
+                url, headers=dict(headers), timeout=TIMEOUT if self.patient else BRIEF, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise _unreachable(url, error) from error
+        return Said(status=response.status_code, body=response.content)
+
     def _chunks(self, url: str) -> Iterator[bytes]:
         if url.startswith("file:"):
             yield from _read(url)

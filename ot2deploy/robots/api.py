@@ -1,4 +1,4 @@
-"""The robot's HTTP API, as much of it as finding a robot needs: who it is, and blinking its lights.
+"""The robot's HTTP API: who it is, blinking its lights, and the requests of which other modules make more.
 
 Requests go to the robot itself, never through a proxy. It has no login, so nothing that it says is proof: whoever acts
 on a robot does so over SSH, where its host key is.
@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from builder.errors import NetworkFailure
-from builder.fetch import Fetcher
+from builder.fetch import Body, Fetcher
 from ot2deploy.errors import ApiFailure
 from ot2deploy.inventory import Robot
 from ot2deploy.transport import wording
@@ -68,14 +68,40 @@ def about(address: str, port: int) -> About:
         raise ApiFailure(f"what answers at {where} is no robot") from error
 
 
+def get(robot: Robot, path: str) -> Mapping[str, Any]:
+    """What a robot's API answers to a GET. Raises ApiFailure, also for any status that is no success."""
+    try:
+        answer = _fetcher().ask(_url(robot, path), most=MOST, headers=VERSION)
+    except NetworkFailure as failure:
+        raise _refused(robot, path, failure.status) from failure
+    return _json(robot, path, answer.body)
+
+
+def post(robot: Robot, path: str, body: Body | None = None, content_type: str = "") -> Mapping[str, Any]:
+    """What a robot's API answers to a POST. Raises ApiFailure, also for any status that is no success."""
+    headers = {**VERSION, "Content-Type": content_type} if content_type else VERSION
+    try:
+        said = _fetcher().post(_url(robot, path), body or Empty(), headers=headers, login=None)
+    except NetworkFailure as failure:
+        raise _refused(robot, path, None) from failure
+    if not 200 <= said.status < 300:
+        raise _refused(robot, path, said.status, _reason(said.body))
+    return _json(robot, path, said.body)
+
+
+def delete(robot: Robot, path: str) -> None:
+    """Deletes something of a robot's API; what is gone already is fine. Raises ApiFailure."""
+    try:
+        said = _fetcher().delete(_url(robot, path), headers=VERSION)
+    except NetworkFailure as failure:
+        raise _refused(robot, path, None) from failure
+    if not 200 <= said.status < 300 and said.status != 404:
+        raise _refused(robot, path, said.status, _reason(said.body))
+
+
 def identify(robot: Robot, seconds: int) -> About:
     """Lets a robot blink its lights, if it is the one that the inventory means. Raises ApiFailure, AnotherRobot."""
-    if robot.via:
-        raise ApiFailure(
-            f"it is reached through {robot.via}, and its HTTP API not at all",
-            subject=robot.name,
-            next="Run this on a computer in the robot's own network.",
-        )
+    _url(robot, "/identify")  # raises for one that is reached through another computer
     try:
         found = about(robot.address, robot.http_port)
         if robot.serial and found.serial != robot.serial:
@@ -96,6 +122,59 @@ def identify(robot: Robot, seconds: int) -> About:
             why="The robot server may still be starting.",
         )
     return found
+
+
+def _url(robot: Robot, path: str) -> str:
+    if robot.via:
+        raise ApiFailure(
+            f"it is reached through {robot.via}, and its HTTP API not at all",
+            subject=robot.name,
+            next="Run this on a computer in the robot's own network.",
+        )
+    return f"http://{_where(robot.address, robot.http_port)}{path}"
+
+
+def _refused(robot: Robot, path: str, status: int | None, said: str = "") -> ApiFailure:
+    where = _where(robot.address, robot.http_port)
+    if status is None:
+        return ApiFailure(
+            f"its HTTP API at {where} does not answer",
+            subject=robot.name,
+            why="It is off or starting, its address changed, or http_port in the inventory is another one.",
+            next=wording.find(robot),
+        )
+    login = " It wants a login, which ot2deploy does not have." if status in (401, 403) else ""
+    return ApiFailure(
+        f"its HTTP API answers {status} to {path.partition('?')[0]}",
+        subject=robot.name,
+        why=f"{f'It says: {said}. ' if said else ''}The robot server may still be starting, or is of a version that "
+        f"has no such request.{login}",
+        next=f"Look whether the Opentrons App can use the robot at {where}, then try again.",
+    )
+
+
+def _reason(body: bytes) -> str:
+    """The sentence in which a robot says what was wrong; "" where there is none."""
+    try:
+        said = json.loads(body)
+        text = str(said["errors"][0]["detail"] if "errors" in said else said["message"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return " ".join(text[:300].split()).rstrip(".")
+
+
+def _json(robot: Robot, path: str, body: bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ApiFailure(
+            f"its HTTP API answers {path.partition('?')[0]} not as a robot does",
+            subject=robot.name,
+            next="Look at address and http_port in the inventory.",
+        )
+    return value
 
 
 def _where(address: str, port: int) -> str:
