@@ -1,6 +1,7 @@
 """One import check, run as a program in the release's interpreter: `importing.py MODULE ANSWER_FILE`.
 
-It answers with where the module was found and whether that is the release's own. Standard library only.
+It answers with where the module was found and whether that is the release's own. In another interpreter, that of the
+robot's protocols, the variable OT2DEPLOY_RELEASE names the release. Standard library only.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
+RELEASE = "OT2DEPLOY_RELEASE"
+
 
 def main(name: str, answer: str) -> None:
     """Imports a module and writes {"file", "version", "why"} as JSON; an exception of the import is left to be seen."""
     module = importlib.import_module(name)
     found = places(module)
     sites = site_directories()
-    inside = [path for path in found if is_inside(path, sys.prefix)]
+    inside = [path for path in found if is_inside(path, os.environ.get(RELEASE) or sys.prefix)]
     owner = next(filter(None, (owner_of(path, sites) for path in inside)), None)
     result = {"file": (inside or found or [""])[0], "version": version(module, owner), "why": ""}
     if not inside:
@@ -45,7 +48,11 @@ def places(module: ModuleType) -> list[str]:
 
 def site_directories() -> list[str]:
     """The release's own site-packages directories, without duplicates."""
-    paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    release = os.environ.get(RELEASE)
+    if release:
+        paths = [os.path.join(release, "lib", "python%d.%d" % sys.version_info[:2], "site-packages")]
+    else:
+        paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     return list(dict.fromkeys(os.path.realpath(path) for path in paths if path))
 
 

@@ -26,6 +26,7 @@ class Layout:
         self.journal = os.path.join(self.base, "journal")
         self.facts = os.path.join(self.base, "facts.json")
         self.envs = os.path.join(self.base, "envs")
+        self.shared = os.path.join(self.base, "shared.json")
         self.tmp = os.path.join(self.base, "tmp")
         # What programs of a release use as TMPDIR: they outlive a push, whose sweep clears the rest of tmp.
         self.programs_tmp = os.path.join(self.tmp, "programs")

@@ -9,6 +9,8 @@ import sys
 from ot2deploy.agent import LAYOUT, SCHEMA, fields
 from ot2deploy.agent.refusal import Refusal, bad_request
 
+SHARED = "shared"  # the environment that protocols and Jupyter import from
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -21,7 +23,8 @@ def check(value: Manifest) -> Manifest:
     another Python than this one."""
     if value.get("schema") != SCHEMA or value.get("layout") != LAYOUT:
         raise bad_request("the manifest has schema %r and layout %r" % (value.get("schema"), value.get("layout")))
-    fields.environment(value)
+    if (fields.environment(value) == SHARED) != fields.flag(value, "shared"):
+        raise bad_request("the name %s is for the shared environment, and for nothing else" % SHARED)
     fields.flag(value, "system_packages")
     fields.variables(value)
     for wheel in fields.items(value, "wheels"):

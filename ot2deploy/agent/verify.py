@@ -6,6 +6,7 @@ import json
 import os
 
 from builder.checks import child
+from builder.checks.importing import RELEASE
 from ot2deploy.agent import SCHEMA, fields, programs, statefile
 from ot2deploy.agent import layout as layouts
 from ot2deploy.agent import manifest as manifests
@@ -44,7 +45,10 @@ def verify(layout: Layout, archive: str, request: Request, progress: Progress) -
         checks = manifest.get("checks", {}).get(depth, [])
     else:
         checks = fields.items(request, "checks")
-    results = _run(layout, release, archive, fields.variables(manifest), checks, progress)
+    ask: dict[str, Any] = {"checks": checks}
+    if depth == "live" and manifest.get("shared"):
+        ask.update(_robots_own(layout, release))
+    results = _run(layout, release, archive, fields.variables(manifest), ask, progress)
     ok = all(result["ok"] for result in results)
     record = {
         "checks": manifests.digest_of(checks), "at": now(), "fingerprint": fingerprint,
@@ -66,10 +70,19 @@ def not_installed(layout: Layout, environment: str, digest: str) -> Refusal:
     return Refusal("not-installed", what, why=why, next="Push what %s was made from." % environment)
 
 
+def _robots_own(layout: Layout, release: str) -> dict[str, Any]:
+    """The runner's settings for checks in the interpreter of protocols and Jupyter, as the robot itself starts it; what
+    they import has to be the release's all the same."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_"))}
+    env.update({RELEASE: release})
+    return {"python": layout.root + "/usr/bin/python3", "env": env}
+
+
 def _run(
-    layout: Layout, release: str, archive: str, variables: dict[str, str], checks: list[Check], progress: Progress
+    layout: Layout, release: str, archive: str, variables: dict[str, str], ask: dict[str, Any], progress: Progress
 ) -> list[dict[str, Any]]:
     """The runner's results; it runs as a program of the release, out of the agent's own archive."""
+    checks: list[Check] = ask["checks"]
     if not checks:
         return []
     lines: list[dict[str, Any]] = []
@@ -91,7 +104,7 @@ def _run(
         env=programs.environment(release, layout.tmp, variables, os.environ),
         cwd=layout.tmp,
         timeout=limit,
-        leash=json.dumps({"checks": checks}).encode() + b"\n",
+        leash=json.dumps(ask).encode() + b"\n",
         on_output=on_output,
     )
     for message in reversed(lines):
