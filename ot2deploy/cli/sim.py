@@ -26,7 +26,7 @@ kind_option = click.option(
 
 @click.group("sim", cls=Group)
 def command() -> None:
-    """Simulated robots: plan, up, status, busy, idle, restart, down."""
+    """Simulated robots: plan, up, status, busy, idle, restart, reset, down."""
 
 
 @command.command("plan")
@@ -57,19 +57,27 @@ def plan(kind: str) -> Shown:
     "--python", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
     help="The CPython (3.11 to 3.13) of embedded robots.",
 )  # fmt: skip
+@click.option(
+    "--no-key",
+    is_flag=True,
+    help="New robots let nobody in, as robots out of the box; `ot2deploy robot enroll` finds them as if by USB.",
+)
 @options.project
 @options.output
-def up(count: int, kind: Any, init: Any, lab: Path | None, python: Path | None, project: Project) -> Shown:
+def up(
+    count: int, kind: Any, init: Any, lab: Path | None, python: Path | None, no_key: bool, project: Project
+) -> Shown:
     """Bring up simulated robots and write an inventory of them.
 
     Robots that are up stay as they are; a file that we did not write is never touched.
     """
     from ot2deploy.sim import lab as labs
 
-    request = labs.Request(count=count, kind=kind, init=init, lab=lab, python=python)
+    request = labs.Request(count=count, kind=kind, init=init, lab=lab, python=python, no_key=no_key)
     with options.reporting() as report:
         result = labs.up(project, request, report)
-    return _view(result, f"Try: ot2deploy status --robots {_near(result.lab)}" if result.lab else "")
+    opened = f"Try: ot2deploy status --robots {_near(result.lab)}" if result.lab else ""
+    return _view(result, "Try: ot2deploy robot enroll" if no_key else opened)
 
 
 @command.command("down")
@@ -126,6 +134,21 @@ def restart(name: str, project: Project) -> Shown:
     from ot2deploy.sim import lab
 
     return _view(lab.restart(project, name))
+
+
+@command.command("reset")
+@click.argument("name")
+@options.project
+@options.output
+def reset(name: str, project: Project) -> Shown:
+    """Reset one robot to what it was when it was made.
+
+    SSH keys and all releases are gone, and it has another host key. An inventory does not fit it any more, until
+    `ot2deploy robot enroll NAME` has put that right.
+    """
+    from ot2deploy.sim import lab
+
+    return _view(lab.reset(project, name))
 
 
 def _view(result: SimResult, hint: str = "") -> Shown:

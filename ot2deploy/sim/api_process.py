@@ -20,7 +20,7 @@ from typing import Any
 from builder import files
 from builder.docker import engine as docker_engine
 from builder.run import run
-from ot2deploy.sim import api_server, lab
+from ot2deploy.sim import api_server, embedded, lab
 from ot2deploy.sim.api import Api, Server
 from ot2deploy.sim.state import Place
 
@@ -53,13 +53,18 @@ class Desk:
         lab.restart_at(Place(directory=self.directory.parent), self.name)
 
     def read_keys(self) -> str | None:
-        """See api.Machine; an embedded robot has one key, and it stays."""
+        """See api.Machine; an embedded robot has a cable only where one is asked to enroll it."""
         if not self.container:
-            return None
+            robot = Place(directory=self.directory.parent).read().robot(self.name)
+            return embedded.authorized_keys(Path(robot.directory)).read_text() if robot.cable else None
         return docker_engine.connect().execute(self.container, ["cat", KEYS])[1]
 
     def write_keys(self, text: str) -> None:
         """See api.Machine."""
+        if not self.container:
+            robot = Place(directory=self.directory.parent).read().robot(self.name)
+            files.write_bytes(embedded.authorized_keys(Path(robot.directory)), text.encode(), mode=0o600)
+            return
         docker_engine.connect().execute(self.container, ["sh", "-c", f'umask 077; printf %s "$1" > {KEYS}', "sh", text])
 
     def run_python(self, program: str, argument: str) -> str:

@@ -27,6 +27,11 @@ STARTS = {"busybox": ("/usr/lib/ot2sim/init",), "systemd": ("/usr/lib/ot2sim/sta
 STOP_SIGNALS = {"busybox": "SIGUSR2", "systemd": "SIGRTMIN+3"}
 CAPABILITIES = {"busybox": ("SYS_BOOT",), "systemd": ("SYS_BOOT", "SYS_ADMIN")}
 HOST_KEY = "/var/lib/dropbear/dropbear_ed25519_host_key"
+RESET = """
+set -e; umask 077
+rm -rf /var/ot2deploy /var/data/boot.d/* /var/lib/dropbear/*
+: > /var/home/.ssh/authorized_keys
+"""
 DEADLINE = 120.0  # seconds until a robot must answer; systemd under emulation is slow when many start at once
 POLL = 0.1
 PORT_TRIES = 5
@@ -170,6 +175,14 @@ def read_host_key(container: str, engine: Engine) -> str:
         if line.startswith("ssh-ed25519 "):
             return " ".join(line.split()[:2])
     raise SimFailure(f"cannot read the host key (status {status})", subject=container, details=(output,))
+
+
+def reset(robot: SimRobot, engine: Engine) -> None:
+    """Takes away what a factory reset does, and restarts the robot, which then makes itself another host key."""
+    status, output = engine.execute(robot.container, ["sh", "-c", RESET])
+    if status != 0:
+        raise SimFailure("it could not be reset", subject=robot.name, details=tuple(output.splitlines()[-5:]))
+    restart(robot, engine)
 
 
 def restart(robot: SimRobot, engine: Engine) -> None:

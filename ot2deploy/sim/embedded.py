@@ -41,7 +41,8 @@ class EmbeddedFailure(Failure):
 class Seat:
     """What an embedded robot's server needs: its directory (as `create` made it), who may log in, where it listens.
 
-    `port` 0 takes a free one. `forwarding` allows direct-tcpip channels, so that it can serve as a jump host.
+    `authorized_key` is for the robot's first start, when it has no authorized_keys yet; "" lets nobody in. `port` 0
+    takes a free one. `forwarding` allows direct-tcpip channels, so that it can serve as a jump host.
     """
 
     name: str
@@ -105,11 +106,12 @@ def serve(robots: Sequence[Seat]) -> tuple[Embedded, ...]:
     One launcher imports paramiko and then forks a small server for each robot, so many are light and quick.
     Each writes its log to `<directory>/sshd.log`. Raises EmbeddedFailure, and then none is left running.
     """
+    for seat in robots:
+        _admit(seat)
     asked = [
         {
             "name": seat.name,
             "directory": str(seat.directory.absolute()),
-            "authorized_key": " ".join(seat.authorized_key.split()[:2]),
             "port": seat.port,
             "forwarding": seat.forwarding,
         }
@@ -143,6 +145,22 @@ def start(directory: Path, authorized_key: str, port: int = 0, *, name: str = ""
         forwarding=forwarding,
     )
     return serve([seat])[0]
+
+
+def authorized_keys(directory: Path) -> Path:
+    """The file of the keys that may log in to an embedded robot."""
+    return directory / "root" / "var" / "home" / ".ssh" / "authorized_keys"
+
+
+def reset(directory: Path) -> None:
+    """A factory reset of an embedded robot that is not running: keys, boot scripts and our releases go, and its host
+    key is another one afterwards.
+    """
+    var = directory / "root" / "var"
+    for gone in (var / "ot2deploy", var / "data" / "boot.d"):
+        shutil.rmtree(gone, ignore_errors=True)
+    files.write_bytes(authorized_keys(directory), b"", mode=0o600)
+    files.write_bytes(directory / "host_key", _new_key(), mode=0o600)
 
 
 def stop(pid: int, timeout: float = 5.0) -> None:
@@ -195,6 +213,14 @@ def public_line(path: Path) -> str:
 
     key = load_ssh_private_key(path.read_bytes(), password=None)
     return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def _admit(seat: Seat) -> None:
+    path = authorized_keys(seat.directory)
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = " ".join(seat.authorized_key.split()[:2])
+        files.write_bytes(path, f"{key}\n".encode() if key else b"", mode=0o600)
 
 
 def _new_key() -> bytes:

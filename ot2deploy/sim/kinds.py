@@ -22,13 +22,17 @@ from ot2deploy.sim.state import Place, SimRobot
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `sim up` is asked for. `lab` None means the project's lab.yaml; `python` is for embedded robots."""
+    """What `sim up` is asked for. `lab` None means the project's lab.yaml; `python` is for embedded robots.
+
+    With `no_key` nobody can log in to the new robots until they are enrolled.
+    """
 
     count: int = 2
     kind: Kind | Literal["auto"] = "auto"
     init: container.Init = "busybox"
     lab: Path | None = None
     python: Path | None = None
+    no_key: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,7 @@ def _containers(
         _prove_emulation(made, docker)
     if not at.read().robots:
         container.down(at.project, docker)  # of a project whose directory was deleted while its robots were up
-    common = container.Wanted(kind=kind, init=wanted.init, project=at.project, image=made, public_key=_key(at))
+    common = container.Wanted(kind=kind, init=wanted.init, project=at.project, image=made, public_key=_who(wanted, at))
     robots = container.up(names, common, docker, report)
     return Started(why=why, image=made.tag, image_seconds=made.seconds), robots
 
@@ -86,7 +90,7 @@ def _prove_emulation(made: image.Image, docker: docker_engine.Engine) -> None:
 def _embedded(
     names: Sequence[str], wanted: Request, at: Place, why: str, report: Report
 ) -> tuple[Started, tuple[SimRobot, ...]]:
-    key = _key(at)
+    key = _who(wanted, at)
     python = wanted.python or _python()
     serials = {name: f"OT2SIM{uuid.uuid4().hex[:8].upper()}" for name in names}
     for name in names:
@@ -130,19 +134,36 @@ _STARTERS: dict[str, Callable[..., tuple[Started, tuple[SimRobot, ...]]]] = {
 }
 
 
+def _who(wanted: Request, at: Place) -> str:
+    """The key that may log in to new robots."""
+    return "" if wanted.no_key else _key(at)
+
+
 def _key(at: Place) -> str:
     """The public half of the project's key for simulated robots, made at first use."""
     return embedded.public_line(at.key) if at.key.exists() else embedded.new_key_pair(at.key)
 
 
-def again(robot: SimRobot, at: Place) -> SimRobot:
+def again(robot: SimRobot) -> SimRobot:
     """Ends a robot like pulling its plug and starts it again: what is on /var stays, and so do port and keys."""
     if robot.container:
         container.restart(robot, docker_engine.connect())
         return robot
     embedded.stop(robot.pid)
-    running = embedded.start(Path(robot.directory), embedded.public_line(at.key), robot.port, name=robot.name)
+    running = embedded.start(Path(robot.directory), "", robot.port, name=robot.name)
     return replace(robot, pid=running.pid)
+
+
+def reset(robot: SimRobot) -> SimRobot:
+    """A factory reset: SSH keys, boot scripts and our releases are gone, and the robot has another host key."""
+    if robot.container:
+        docker = docker_engine.connect()
+        container.reset(robot, docker)
+        return replace(robot, host_key=container.read_host_key(robot.container, docker), cable=True)
+    embedded.stop(robot.pid)
+    embedded.reset(Path(robot.directory))
+    running = embedded.start(Path(robot.directory), "", robot.port, name=robot.name)
+    return replace(robot, pid=running.pid, host_key=running.host_key, cable=True)
 
 
 def state_of(robot: SimRobot) -> str:
@@ -152,7 +173,7 @@ def state_of(robot: SimRobot) -> str:
     return "running" if embedded.serving(robot.pid) else "stopped"
 
 
-def revive(robots: Sequence[SimRobot], at: Place, report: Report) -> tuple[tuple[SimRobot, ...], tuple[str, ...]]:
+def revive(robots: Sequence[SimRobot], report: Report) -> tuple[tuple[SimRobot, ...], tuple[str, ...]]:
     """The robots that run, and the names of those that were started again; missing ones are left out.
 
     They may have been stopped by a reboot of the host, say.
@@ -162,7 +183,7 @@ def revive(robots: Sequence[SimRobot], at: Place, report: Report) -> tuple[tuple
         word = state_of(robot)
         if word not in ("running", "missing"):
             report(Event(subject=robot.name, stage="start", message=f"is {word}; starting it again", level="info"))
-            robot = again(robot, at)
+            robot = again(robot)
             revived.append(robot.name)
         if word != "missing":
             alive.append(robot)

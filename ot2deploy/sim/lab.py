@@ -18,7 +18,7 @@ from ot2deploy.sim.kinds import Request
 from ot2deploy.sim.results import Shown, SimResult
 from ot2deploy.sim.state import Place, SimRobot, SimState, unused
 
-__all__ = ["Request", "down", "place", "restart", "restart_at", "status", "up"]
+__all__ = ["Request", "down", "place", "reset", "restart", "restart_at", "status", "up"]
 
 LAB = "lab.yaml"
 SOFTWARE = "7.3.1"  # what the image's VERSION.json says
@@ -38,7 +38,7 @@ def up(project: Project, request: Request, report: Report = silent) -> SimResult
     at = place(project)
     with at.held():
         before = at.read()
-        alive, revived = kinds.revive(before.robots, at, report)
+        alive, revived = kinds.revive(before.robots, report)
         state = replace(before, robots=alive)
         lab = (request.lab or Path(state.lab or project.root / LAB)).absolute()
         try:
@@ -47,6 +47,7 @@ def up(project: Project, request: Request, report: Report = silent) -> SimResult
             wanted = _like_those_up(request, state)
             names = unused(state.robots, wanted.count)
             made, added = kinds.start(names, wanted, at, report) if names else (kinds.Started(why=state.why), ())
+            added = tuple(replace(robot, cable=wanted.no_key) for robot in added)
             done = _serve(replace(state, robots=(*state.robots, *added), why=state.why or made.why), at, lab)
         except BaseException:
             if not before.robots:
@@ -56,7 +57,7 @@ def up(project: Project, request: Request, report: Report = silent) -> SimResult
             did=_did(len(added), len(revived)),
             robots=_shown(done, at),
             started=names,
-            lab=lab,
+            lab=Path(done.lab) if done.lab else None,
             why=done.why,
             image=made.image,
             image_seconds=made.image_seconds,
@@ -108,9 +109,18 @@ def _serve(state: SimState, at: Place, lab: Path) -> SimState:
     else:
         ports = api_server.serve(at.api, about)
     robots = tuple(replace(robot, http_port=ports[robot.name]) for robot in state.robots)
-    done = replace(state, robots=robots, lab=str(lab), lab_sha256=labfile.write(lab, robots, at.key.absolute()))
+    done = _labelled(replace(state, robots=robots), at, lab)
     at.write(done)
     return done
+
+
+def _labelled(state: SimState, at: Place, lab: Path) -> SimState:
+    """Writes the lab file of the robots that our key opens; none where there is no such robot."""
+    opened = [robot for robot in state.robots if not robot.cable]
+    if not opened:
+        labfile.remove(state)
+        return replace(state, lab="", lab_sha256="")
+    return replace(state, lab=str(lab), lab_sha256=labfile.write(lab, opened, at.key.absolute()))
 
 
 def down(project: Project, *, purge: bool = False, report: Report = silent) -> SimResult:
@@ -201,6 +211,19 @@ def restart_at(at: Place, name: str) -> SimRobot:
     at.read().robot(name)
     with at.held():
         state = at.read()
-        robot = kinds.again(state.robot(name), at)
-        at.write(replace(state, robots=tuple(robot if each.name == name else each for each in state.robots)))
+        robot = kinds.again(state.robot(name))
+        at.write(state.with_robot(robot))
         return robot
+
+
+def reset(project: Project, name: str) -> SimResult:
+    """A factory reset of one robot: its keys and our releases are gone, it has another host key. Raises NotSimulated.
+
+    The lab file stays as it is: that it does not fit any more is what a reset does to an inventory.
+    """
+    at = place(project)
+    at.read().robot(name)
+    with at.held():
+        state = at.read()
+        at.write(state.with_robot(kinds.reset(state.robot(name))))
+    return replace(status(project), did=f"{name} was reset")

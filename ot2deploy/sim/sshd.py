@@ -6,10 +6,8 @@ prints a line of JSON for each and ends. A server forks again for each connectio
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import gc
-import hmac
 import json
 import os
 import select
@@ -30,11 +28,15 @@ WINDOW = 8 << 20
 PACKET = 128 << 10  # bigger packets cost Python less; OpenSSH takes up to 256 KiB
 CHUNK = 256 << 10
 LOGIN_GRACE = 30  # seconds
+AUTHORIZED_KEYS = "root/var/home/.ssh/authorized_keys"  # below a robot's directory
 BACKLOG = 128
 
 
 class Gate(paramiko.ServerInterface):
-    """What a client may do: log in as root with the one key, run commands and, on a jump host, open connections."""
+    """What a client may do: log in as root, run commands and, on a jump host, open connections.
+
+    Who may log in stands in the robot's authorized_keys, which is read at each login, as dropbear does.
+    """
 
     def __init__(self, seat: dict[str, Any], run: Callable[[paramiko.Channel, bytes], None]) -> None:
         self.seat, self.run = seat, run
@@ -45,9 +47,18 @@ class Gate(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        wanted = base64.b64decode(self.seat["authorized_key"].split()[1])
-        good = username == "root" and hmac.compare_digest(key.asbytes(), wanted)
+        shown = f"{key.get_name()} {key.get_base64()}"
+        good = username == "root" and any(shown in f" {line} " for line in self.admitted())
         return common.AUTH_SUCCESSFUL if good else common.AUTH_FAILED
+
+    def admitted(self) -> list[str]:
+        """The lines of authorized_keys that are no comments."""
+        path = Path(self.seat["directory"]) / AUTHORIZED_KEYS
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return common.OPEN_SUCCEEDED if kind == "session" else common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED

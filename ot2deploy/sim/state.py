@@ -21,7 +21,8 @@ SCHEMA = 1
 class SimRobot:
     """A simulated robot: how it is reached, and what it consists of on this host.
 
-    `container` is empty for embedded robots; `pid`, `root` and `directory` are theirs alone.
+    `container` is empty for embedded robots; `pid`, `root` and `directory` are theirs alone. One with a `cable` is to
+    be enrolled: it came up without a key, or was reset, and its HTTP API takes keys as by USB.
     """
 
     name: str
@@ -35,6 +36,7 @@ class SimRobot:
     directory: str = ""
     root: str = ""
     pid: int = 0
+    cable: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The robot as JSON."""
@@ -61,9 +63,9 @@ class SimState:
             next=f"Simulated robots: {there}" if there else "Run: ot2deploy sim up",
         )
 
-    def with_robots(self, robots: tuple[SimRobot, ...]) -> SimState:
-        """The same with other robots."""
-        return replace(self, robots=robots)
+    def with_robot(self, changed: SimRobot) -> SimState:
+        """The same with a robot in the place of the one of its name."""
+        return replace(self, robots=tuple(changed if each.name == changed.name else each for each in self.robots))
 
 
 @dataclass(frozen=True, kw_only=True)

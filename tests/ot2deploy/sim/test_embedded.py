@@ -130,7 +130,7 @@ def test_a_path_that_no_command_line_may_hold_is_refused(tmp_path):
         embedded.create(tmp_path / "my lab", "r1")
 
 
-def test_a_command_that_is_over_at_once_is_answered_first():
+def test_a_command_that_is_over_at_once_is_answered_first(tmp_path):
     class Slow(sshd.Transport):
         def _send_user_message(self, data):
             if data.asbytes().startswith(paramiko.common.cMSG_CHANNEL_SUCCESS):
@@ -145,8 +145,10 @@ def test_a_command_that_is_over_at_once_is_answered_first():
     key = paramiko.ECDSAKey.generate()
     server, client = Slow(there), paramiko.Transport(here)
     server.add_server_key(key)
-    line = f"{key.get_name()} {key.get_base64()}"
-    server.start_server(server=sshd.Gate({"authorized_key": line}, at_once), event=threading.Event())
+    admitted = embedded.authorized_keys(tmp_path)
+    admitted.parent.mkdir(parents=True)
+    admitted.write_text(f"{key.get_name()} {key.get_base64()}\n")
+    server.start_server(server=sshd.Gate({"directory": str(tmp_path)}, at_once), event=threading.Event())
     try:
         client.connect(username="root", pkey=key)
         channel = client.open_session(timeout=10)

@@ -3,12 +3,15 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 import requests
 
-from ot2deploy.inventory import load
+from ot2deploy.errors import AuthRefused, HostKeyChanged
+from ot2deploy.inventory import Robot, load
 from ot2deploy.project import Project
 from ot2deploy.sim import activity, api_server, embedded, lab
 from ot2deploy.sim.failures import LabFileFailure, NotSimulated
@@ -137,6 +140,55 @@ def test_an_edited_lab_file_is_left_by_down_which_says_so(project):
     assert path.exists()
 
 
+def keys_of(robot):
+    return requests.get(f"http://127.0.0.1:{robot.http_port}/server/ssh_keys", timeout=10)
+
+
+def test_a_robot_without_a_key_lets_nobody_in_until_its_api_was_given_one(project, tmp_path):
+    robot = lab.up(project, Request(count=1, kind="embedded", no_key=True)).robots[0].robot
+    assert lab.status(project).lab is None
+    assert not (project.root / "lab.yaml").exists()
+    identity = tmp_path / "own"
+    ecdsa = paramiko.ECDSAKey.generate()
+    ecdsa.write_private_key_file(str(identity))
+    seen = Robot(
+        name="x", address="127.0.0.1", port=robot.port, host_key=robot.host_key, identity_file=identity, root=robot.root
+    )
+    with pytest.raises(AuthRefused):
+        connect(seen)
+    url = f"http://127.0.0.1:{robot.http_port}/server/ssh_keys"
+    assert requests.post(url, json={"key": f"ecdsa-sha2-nistp256 {ecdsa.get_base64()}"}, timeout=10).status_code == 201
+    with connect(seen) as session:
+        assert session.run("echo in").text == "in\n"
+    lab.restart(project, "sim1")
+    with connect(seen) as session:
+        assert session.run("echo in").text == "in\n"
+
+
+def test_only_a_robot_that_is_to_be_enrolled_is_on_a_cable(project):
+    robot = lab.up(project, Request(count=1, kind="embedded")).robots[0].robot
+    assert keys_of(robot).status_code == 403
+    lab.up(project, Request(count=2, kind="embedded", no_key=True))
+    other = lab.status(project).robots[1].robot
+    assert (keys_of(other).status_code, keys_of(other).json()) == (200, {"public_keys": []})
+    assert list(load(project.root / "lab.yaml").robots) == ["sim1"]
+
+
+def test_a_reset_takes_keys_and_releases_and_changes_the_host_key(project):
+    before = lab.up(project, Request(count=1, kind="embedded")).robots[0].robot
+    (Path(before.root) / "var" / "ot2deploy" / "envs").mkdir(parents=True)
+    robot = load(project.root / "lab.yaml").robots["sim1"]
+    assert lab.reset(project, "sim1").did == "sim1 was reset"
+    with pytest.raises(HostKeyChanged):
+        connect(robot)
+    with pytest.raises(AuthRefused):
+        connect(replace(robot, host_key=lab.status(project).robots[0].robot.host_key))
+    assert not (Path(before.root) / "var" / "ot2deploy").exists()
+    assert keys_of(before).json() == {"public_keys": []}
+    with pytest.raises(NotSimulated):
+        lab.reset(project, "nosuch")
+
+
 def test_the_command_line_tells_the_same(run_cli, tmp_path):
     (tmp_path / "environments").mkdir()
     try:
@@ -146,6 +198,8 @@ def test_the_command_line_tells_the_same(run_cli, tmp_path):
         assert "sim1" in status.out
         assert "embedded" in status.out
         assert run_cli("sim", "busy", "nosuch").status == 2
+        assert "sim1 was reset" in run_cli("sim", "reset", "sim1").good().out
+        assert "robot enroll" in run_cli("sim", "up", "--count", "2", "--no-key").good().out
         assert run_cli("sim", "plan", "--kind", "embedded", "--json").document["result"]["profile"] == "host"
     finally:
         run_cli("sim", "down").good()
