@@ -44,7 +44,7 @@ MORE = {
     "token": "Who may read from an index's server or upload to it: create, list, revoke.",
     "toolchain": "What wheels are built with: show, prepare.",
     "store": "Wheels that this machine keeps: path, verify.",
-    "sim": "Simulated robots: plan, up, status, busy, idle, restart, down.",
+    "sim": "Simulated robots: plan, up, status, busy, idle, restart, reset, down.",
     "completion": "Print the script that completes our command lines.",
 }
 
