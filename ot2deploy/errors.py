@@ -10,6 +10,7 @@ builder.errors.Failure
 |   |   +-- HostKeyChanged       its host key is another one than the pinned one
 |   |   +-- AnotherRobot         it has another serial number than the inventory says
 |   +-- ApiFailure               its HTTP API does not answer, or not as a robot does
+|   +-- NotBack                  it was told to restart, and does not answer again
 |   +-- NotFound                 no robot of that serial number answered where we looked
 |   +-- CommandFailure           a command on the robot ended badly
 |   +-- AgentFailure             the agent answered something we cannot use
@@ -19,6 +20,7 @@ builder.errors.Failure
 |   +-- BaseUnusable             the base directory cannot keep releases (read-only, or in memory)
 |   +-- MemoryShort              not enough memory is free on it
 |   +-- Locked                   another push holds it
+|   +-- InUse                    programs run from what would be removed
 |   +-- DiskFull                 not enough room on it
 |   +-- TransferFailure          bytes arrived damaged, again and again
 |   +-- InstallFailed            pip, or the unpacking, failed there
@@ -113,6 +115,12 @@ class ApiFailure(RobotFailure):
     code = "robot-api"
 
 
+class NotBack(RobotFailure):
+    """A robot that was told to restart does not answer again."""
+
+    code = "not-back"
+
+
 class NotFound(RobotFailure):
     """No robot of that serial number answered where we looked; `details` name those that did answer."""
 
@@ -171,6 +179,12 @@ class Locked(RobotFailure):
     ) -> None:
         self.holder = dict(holder or {})
         super().__init__(what, why=why, next=next, subject=subject)
+
+
+class InUse(RobotFailure):
+    """Programs on the robot run from what would be removed; `details` name them."""
+
+    code = "in-use"
 
 
 class DiskFull(RobotFailure):

@@ -22,19 +22,35 @@ ROBOTS = ("robots_file", "limit", "trust", "jobs")
 @options.environment_argument
 @options.fleet
 @click.option("--deep", is_flag=True, help="Run the deep checks, too; they can take minutes.")
+@click.option(
+    "--protocol", "protocol", is_flag=True,
+    help="Have the robot analyse a protocol that imports a shared environment: what protocols really get.",
+)  # fmt: skip
 @click.option("--emulate", is_flag=True, help="Not on robots: make it and run it here, as `wheel qualify` does.")
 @options.robot_profiles("only with --emulate")
 @options.output
-def command(environment: str, deep: bool, emulate: bool, profiles: tuple[str, ...], **where: Any) -> Shown:
+def command(
+    environment: str, deep: bool, protocol: bool, emulate: bool, profiles: tuple[str, ...], **where: Any
+) -> Shown:
     """Run an environment's checks on robots, now.
 
     The checks came with the release; nothing is needed from this machine.
+
+    With --protocol each robot's own server analyses a small protocol, over its HTTP API: ot2deploy verify shared
+    --protocol. It is removed again; where the robot keeps five that no run has used, uploading it costs the oldest.
     """
+    if protocol and (deep or emulate):
+        raise UsageFailure("--protocol goes with neither --deep nor --emulate", next="Run them one after the other.")
     if emulate:
         _without_robots()
         return qualify.emulated(where["project"], environment, profiles, {"deep": deep})
     if profiles:
         raise UsageFailure("--profile is for --emulate", next="Name robots by --limit.")
+    if protocol:
+        from ot2deploy.verify_protocol import verify_by_protocol
+
+        with options.visiting(**where) as fleet:
+            return _view(verify_by_protocol(fleet, environment))
     from ot2deploy.verify import VerifyRequest, verify
 
     with options.visiting(**where) as fleet:

@@ -14,7 +14,7 @@ from typing import Any
 
 from builder.errors import NetworkFailure
 from builder.fetch import Body, Fetcher
-from ot2deploy.errors import ApiFailure
+from ot2deploy.errors import AnotherRobot, ApiFailure
 from ot2deploy.inventory import Robot
 from ot2deploy.transport import wording
 
@@ -66,6 +66,26 @@ def about(address: str, port: int) -> About:
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ApiFailure(f"what answers at {where} is no robot") from error
+
+
+def same(robot: Robot, serial: str) -> About:
+    """Who answers at a robot's HTTP port, if it is the robot that said `serial` over SSH ("" where it said none).
+
+    Raises ApiFailure, AnotherRobot.
+    """
+    _url(robot, "/")
+    try:
+        found = about(robot.address, robot.http_port)
+    except ApiFailure:
+        raise _refused(robot, "/server/update/health", None) from None
+    if serial and found.serial != serial:
+        raise AnotherRobot(
+            f"its HTTP API is that of another robot, with serial {found.serial}",
+            subject=robot.name,
+            why=f"Over SSH {robot.address} has serial {serial}. Nothing was asked of the other one.",
+            next="Look at address and http_port in the inventory.",
+        )
+    return found
 
 
 def get(robot: Robot, path: str) -> Mapping[str, Any]:

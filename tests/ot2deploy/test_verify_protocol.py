@@ -1,0 +1,120 @@
+"""What protocols get is asked of the robot's own analysis, which really imports it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from robot_api import RobotApi, serving
+
+from ot2deploy.verify_protocol import Target, judge, protocol
+
+RELEASES = "/var/ot2deploy/envs/shared/releases"
+TARGET = Target(
+    environment="shared", digest="aa", release=f"{RELEASES}/aa", modules=("plates",), versions={"plates": "1.0"}
+)
+
+
+@pytest.fixture
+def robot():
+    with serving(RobotApi()) as machine:
+        yield machine
+
+
+@pytest.fixture
+def shared(robot, workplace_of):
+    """A workplace whose robot has a release that its own interpreter sees, under the name plates."""
+    workplace = workplace_of(http_port=robot.port)
+    robot.lab = workplace.lab
+    workplace.environment("plates", workplace.wheel("plates", "1.5"))
+    workplace.push("plates")
+    release = workplace.lab.base() / "envs" / "plates" / "releases" / workplace.lab.current("plates")
+    manifest = json.loads((release / "manifest.json").read_text())
+    (release / "manifest.json").write_text(json.dumps({**manifest, "shared": True}))
+    (inside,) = release.glob("lib/python*/site-packages")
+    (system,) = workplace.lab.root("r1").glob("usr/lib/python*/site-packages")
+    (system / "plates.py").symlink_to(inside / "plates.py")
+    return workplace
+
+
+def verified(workplace, status=0):
+    (row,) = workplace.run("verify", "plates", "--protocol", status=status)["robots"]
+    return row
+
+
+def test_protocols_get_the_pushed_module(shared, robot):
+    (check,) = verified(shared)["result"]["checks"]
+    assert (check["name"], check["ok"], check["version"]) == ("import plates", True, "1.5")
+    assert f"/releases/{shared.lab.current('plates')}/lib/" in check["file"]
+    assert robot.api.protocols == {}  # nothing of ours stays in the App's list
+
+
+def test_a_module_that_protocols_do_not_get_is_told(shared):
+    (system,) = shared.lab.root("r1").glob("usr/lib/python*/site-packages")
+    (system / "plates.py").unlink()
+    row = verified(shared, status=1)
+    assert "ModuleNotFoundError" in row["error"]["what"]
+
+
+def test_a_module_of_the_system_that_wins_is_told(shared):
+    (system,) = shared.lab.root("r1").glob("usr/lib/python*/site-packages")
+    (system / "plates.py").unlink()
+    (system / "plates.py").write_text("VALUE = 0\n")
+    row = verified(shared, status=1)
+    assert f"protocols get it from {system.resolve()}/plates.py" in row["error"]["what"]
+
+
+def test_an_isolated_environment_is_not_for_protocols(robot, workplace_of):
+    workplace = workplace_of(http_port=robot.port)
+    workplace.environment("plates", workplace.wheel("plates"))
+    workplace.push("plates")
+    error = verified(workplace, status=1)["error"]
+    assert "isolated" in error["what"]
+    assert "--shared" in error["next"]
+
+
+def test_another_robot_behind_the_http_port_is_asked_nothing(shared, robot):
+    robot.serial = "OT2SIMother"
+    assert verified(shared, status=1)["error"]["code"] == "another-robot"
+    assert robot.api.protocols == {}
+
+
+def test_an_api_that_does_not_answer_is_told(shared, robot):
+    robot.api.down = True
+    error = verified(shared, status=1)["error"]
+    assert error["code"] == "robot-api"
+    assert "robot find r1" in error["next"]
+
+
+def test_it_goes_with_no_other_kind_of_check(workplace):
+    assert "--deep" in workplace.run("verify", "plates", "--protocol", "--deep", status=2)["what"]
+
+
+def test_every_protocol_is_another_file():
+    """A robot keeps the analysis of a file that it has seen."""
+    assert protocol(["a"]) != protocol(["a"])
+    assert not re.search("@[a-z]+@", protocol(["a"]))
+    compile(protocol(["a"]), "protocol.py", "exec")
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ({"file": f"{RELEASES}/aa/lib/plates.py"}, ""),
+        ({"file": f"{RELEASES}/bb/lib/plates.py"}, "from release bb: the robot server keeps"),
+        ({"file": f"{RELEASES}/aab/lib/plates.py"}, "from release aab"),
+        ({"file": ""}, "the interpreter itself"),
+        ({"error": "ImportError: no"}, "ImportError: no"),
+    ],
+)
+def test_where_a_module_came_from_decides(found, why):
+    (result,) = judge(TARGET, ["ot2deploy " + json.dumps({"module": "plates", **found})], [])
+    assert result["ok"] == (not why)
+    assert why in result["why"]
+
+
+@pytest.mark.parametrize("comments", [[], ["ot2deploy {"], ["something else"], ["ot2deploy []"]])
+def test_a_protocol_that_says_nothing_has_failed(comments):
+    (result,) = judge(TARGET, comments, ["SyntaxError: bad"])
+    assert (result["ok"], result["why"]) == (False, "SyntaxError: bad")
