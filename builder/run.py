@@ -75,18 +75,20 @@ def run(
     check: bool = True,
     subject: str = "",
     called: str = "",
+    terminal: bool = False,
 ) -> Finished:
     """Runs a program to its end in a process group of its own.
 
     `env` is the whole environment (default: `environment()`). With `log`, both streams go to that file and the
     tail of it stands in the error. In time-out (seconds), or when we are interrupted, the whole group is killed.
-    `called` is what errors call the program, in place of the first words of its argv.
+    `called` is what errors call the program, in place of the first words of its argv. With `terminal` it stays in our
+    own session and group, so that it can ask on the terminal.
     Raises ToolFailure when the program is missing, runs too long or, with `check`, ends with a status other than 0;
     DiskFailure when it says that the disk was full.
     """
     words = tuple(str(word) for word in argv)
     called = called or short(words)
-    process = _started(words, called, subject, cwd=cwd, env=env, fed=input is not None, log=log)
+    process = _started(words, called, subject, cwd=cwd, env=env, fed=input is not None, log=log, terminal=terminal)
     try:
         out, err = process.communicate(input, timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -196,8 +198,12 @@ def _started(
     env: Mapping[str, str] | None,
     fed: bool,
     log: Path | None,
+    terminal: bool,
 ) -> subprocess.Popen[bytes]:
-    """A program in a group of its own that `stopping` and the watchdog know of; none begins while we are stopping."""
+    """A program in a group of its own that `stopping` and the watchdog know of; none begins while we are stopping.
+
+    One for the terminal is in our own group, which ends with the terminal: the watchdog is not told of it.
+    """
     with log.open("ab") if log else nullcontext() as sink:
         try:
             with _guard:
@@ -211,10 +217,11 @@ def _started(
                     stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
                     stdout=sink or subprocess.PIPE,
                     stderr=subprocess.STDOUT if sink else subprocess.PIPE,
-                    start_new_session=True,
+                    start_new_session=not terminal,
                 )
                 _children.add(process)
-                _tell(watchdog, "+", process)
+                if not terminal:
+                    _tell(watchdog, "+", process)
                 return process
         except OSError as error:
             what = f"cannot start {words[0]}: {error.strerror or error}"

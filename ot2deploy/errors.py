@@ -26,6 +26,7 @@ builder.errors.Failure
 |   +-- InstallFailed            pip, or the unpacking, failed there
 |   +-- CheckFailed              a check of the release failed (previous release stays current)
 |   +-- RolledBack               the new release failed after the switch and was taken back (exit 4)
+|   +-- SignatureRefused         the inventory demands a signature that the bundle has not
 |   +-- NotInstalled             the environment is not on this robot
 |   +-- NoPrevious               nothing to roll back to
 +-- UsageFailure
@@ -217,6 +218,12 @@ class RolledBack(RobotFailure):
 
     code = "rolled-back"
     exit_code = EXIT_ROLLED_BACK
+
+
+class SignatureRefused(RobotFailure):
+    """The inventory demands a bundle signed by somebody it names, and this one is not; nothing was sent."""
+
+    code = "signature-refused"
 
 
 class NotInstalled(RobotFailure):

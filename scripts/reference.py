@@ -12,6 +12,7 @@ from builder.audit import findings
 from ot2deploy.cli import __doc__ as boundary
 from ot2deploy.cli import cli
 from ot2deploy.cli.commands import SECTIONS
+from ot2deploy.cli.group import DefaultGroup
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -56,10 +57,11 @@ def described(parent: click.Context, name: str, command: click.Command) -> Itera
     """One command's part of the page and, where it is a group, those of its members."""
     context = click.Context(command, info_name=name, parent=parent)
     yield f"### `{context.command_path}`"
-    if not isinstance(command, click.Group):
-        yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```"
-    yield paragraphs(command)
-    options = [row for parameter in command.params if (row := option(context, parameter))]
+    plain = command.default if isinstance(command, DefaultGroup) else command
+    if not isinstance(plain, click.Group):
+        yield f"```text\n{context.command_path} {' '.join(plain.collect_usage_pieces(context))}\n```"
+    yield paragraphs(plain)
+    options = [row for parameter in plain.params if (row := option(context, parameter))]
     if options:
         yield "\n".join(options)
     if isinstance(command, click.Group):

@@ -1,4 +1,4 @@
-"""`.ot2bundle` files: one zip (stored) with a blob per wheel, a manifest and a pylock per profile."""
+"""`.ot2bundle` files: one zip (stored) with a blob per wheel; a manifest, its signatures and a pylock per profile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,13 @@ from builder.store import Blob, Store
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MEMBER = re.compile(
     r"blobs/[0-9a-f]{64}|manifests/[A-Za-z0-9][A-Za-z0-9._-]*\.json|pylock\.[A-Za-z0-9][A-Za-z0-9_-]*\.toml"
+    r"|signatures/[A-Za-z0-9][A-Za-z0-9._-]*\.[0-9]{1,2}\.sig"
 )
 MANIFEST_LIMIT = 16 << 20  # bytes
+SIGNATURE_LIMIT = 64 << 10
+SIGNATURES = 100  # of one manifest
 BLOB_LIMIT = 4 << 30
+LIMITS = {"blobs": BLOB_LIMIT, "signatures": SIGNATURE_LIMIT}  # of a file, by its directory; else that of a manifest
 
 
 def write(bundles: Sequence[Bundle], path: Path) -> None:
@@ -39,8 +43,9 @@ def write(bundles: Sequence[Bundle], path: Path) -> None:
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
         for bundle in ordered:
-            manifest = json.dumps(bundle.manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
-            archive.writestr(_info(f"manifests/{bundle.profile}.json"), manifest)
+            archive.writestr(_info(f"manifests/{bundle.profile}.json"), manifest_bytes(bundle.manifest))
+            for number, signature in enumerate(bundle.signatures[:SIGNATURES]):
+                archive.writestr(_info(_signature_name(bundle.profile, number)), signature.encode())
             archive.writestr(_info(pylock_name(bundle)), pylock(bundle))
         for sha256, blob in sorted(blobs.items()):
             _write_blob(archive, sha256, blob)
@@ -65,6 +70,11 @@ def read(path: Path, store: Store | None = None) -> tuple[Bundle, ...]:
         raise BundleFailure(
             "is no bundle file, or is damaged", subject=path.name, why=str(error), next="Get or make it again."
         ) from error
+
+
+def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """A manifest as it stands in a bundle file: equal manifests are equal bytes, and these are what is signed."""
+    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
 
 
 def pylock_name(bundle: Bundle) -> str:
@@ -93,7 +103,7 @@ def _members(archive: zipfile.ZipFile, origin: str) -> dict[str, zipfile.ZipInfo
         # Stored only: the sizes are then those of the file itself, and nothing can swell while it is read.
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 1:
             raise BundleFailure(f"{info.filename} is compressed or encrypted", subject=origin)
-        if info.file_size > (BLOB_LIMIT if info.filename.startswith("blobs/") else MANIFEST_LIMIT):
+        if info.file_size > LIMITS.get(info.filename.partition("/")[0], MANIFEST_LIMIT):
             raise BundleFailure(f"{info.filename} is too large", subject=origin)
         found[info.filename] = info
     return found
@@ -119,7 +129,19 @@ def _bundle(
         if info is None or info.file_size != row["size"]:
             raise BundleFailure(f"{row['filename']} is missing or cut off in it", subject=origin)
         blobs.append(_extract(archive, info, row, store, origin))
-    return Bundle(manifest=manifest, blobs=tuple(blobs))
+    return Bundle(
+        manifest=manifest, blobs=tuple(blobs), signatures=_signatures(archive, members, manifest["profile"]["name"])
+    )
+
+
+def _signatures(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], profile: str) -> tuple[str, ...]:
+    """What the file has as signatures of a profile's manifest; whether they are any is not known yet."""
+    names = (_signature_name(profile, number) for number in range(SIGNATURES))
+    return tuple(archive.read(members[name]).decode("utf-8", "replace") for name in names if name in members)
+
+
+def _signature_name(profile: str, number: int) -> str:
+    return f"signatures/{profile}.{number}.sig"
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, row: dict[str, Any], store: Store, origin: str) -> Blob:

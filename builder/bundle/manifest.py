@@ -26,10 +26,14 @@ class BundleFailure(BuildFailure):
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """One environment for one profile: the manifest (JSON values), and its wheels as files, in the same order."""
+    """One environment for one profile: the manifest (JSON values), and its wheels as files, in the same order.
+
+    `signatures` are those of the manifest, as `builder.signing` makes them; nobody has looked at them yet.
+    """
 
     manifest: Mapping[str, Any]
     blobs: tuple[Blob, ...]
+    signatures: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ot2deploy.cli import options, units
+from ot2deploy.cli import bundle_sign, options, units
+from ot2deploy.cli.group import DefaultGroup
 from ot2deploy.cli.outcomes import release
 from ot2deploy.cli.result import Shown, lines, table
 
@@ -46,15 +47,25 @@ class Written:
     help="Where to write it; without it, TARGET's name with .ot2bundle here.",
 )  # fmt: skip
 @options.project
+@bundle_sign.key_option(
+    "--sign", "Also sign it with this SSH key; may be a public key whose private one the ssh agent has."
+)
 @options.no_repair
 @options.offline
 @options.output
-def command(
-    target: str, profiles: tuple[str, ...], path: Path | None, project: Project, no_repair: bool, offline: bool
+def make(
+    target: str,
+    profiles: tuple[str, ...],
+    path: Path | None,
+    key: Path | None,
+    project: Project,
+    no_repair: bool,
+    offline: bool,
 ) -> Shown:
     """Write an environment's wheels for one or more profiles into one file.
 
-    Such a file can be pushed with neither index, uv nor compiler.
+    Such a file can be pushed with neither index, uv nor compiler. It can be
+    signed, so that robots take it from those alone who may make it.
     """
     from builder import bundle, profile_host
     from builder.places import cache_root
@@ -66,6 +77,8 @@ def command(
     with options.reporting() as report:
         source = environment_bundles(project, target, offline=offline, repair=not no_repair, report=report)
         made = tuple(source.for_profile(profile) for profile in wanted)
+    if key:
+        made = tuple(bundle_sign.signed(one, key) for one in made)
     path = path or Path(f"{source.environment}.ot2bundle")
     bundle.write(made, path)
     store = Store(cache_root() / "store")
@@ -78,6 +91,11 @@ def command(
             lines("", f"{path}, {units.size(path.stat().st_size)}"),
         ),
     )
+
+
+command = DefaultGroup("bundle", default=make)
+command.add_command(bundle_sign.sign)
+command.add_command(bundle_sign.verify)
 
 
 def _row(one: Bundle) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ class Robot:
     base: str = "/var/ot2deploy"
     http_port: int = 31950
     install_method: str | None = None
+    signers: Path | None = None
+    signed: bool = False
     groups: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     jump: Robot | None = None
@@ -102,6 +104,7 @@ def load(path: Path, text: str | None = None) -> Inventory:
     robots = {name: _merge(parts, name, layers[name]) for name in parts.robots}
     robots = {name: _joined(parts, robots, robot) for name, robot in robots.items()}
     _one_serial_each(parts, layers, robots)
+    _signed_by_somebody(parts, layers, robots)
     parts.raise_problems()
     groups = {group: tuple(name for name, robot in robots.items() if group in robot.groups) for group in parts.groups}
     return Inventory(path=path, robots=robots, groups=groups)
@@ -197,6 +200,14 @@ def _one_serial_each(parts: Parts, layers: Mapping[str, Sequence[Layer]], robots
                 says.lines["serial"], f"serial {robot.serial} of robot `{name}` is that of `{first[robot.serial]}`, too"
             )
         first.setdefault(robot.serial, name)
+
+
+def _signed_by_somebody(parts: Parts, layers: Mapping[str, Sequence[Layer]], robots: Mapping[str, Robot]) -> None:
+    """Signatures can be demanded only where it is said whose count: anything else is a problem, told once a line."""
+    for name, robot in robots.items():
+        if robot.signed and robot.signers is None:
+            says = next(layer.section for layer in reversed(layers[name]) if "signed" in layer.section.settings)
+            parts.problem(says.lines["signed"], "signed is true and `signers` names no file of those who may sign")
 
 
 def _joined(parts: Parts, robots: Mapping[str, Robot], robot: Robot, way: tuple[str, ...] = ()) -> Robot:

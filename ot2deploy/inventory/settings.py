@@ -14,7 +14,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 REMOTE_PATH = re.compile(r"(/[A-Za-z0-9._-]+)+", re.ASCII)  # what may stand in a remote command line
 METHODS = ("pip", "tree")
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
-Value = str | int | Path
+Value = str | int | bool | Path
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 
 
@@ -95,6 +95,12 @@ def _method(value: str | int) -> str:
     return str(value)
 
 
+def _flag(value: str | int) -> bool:
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return str(value).lower() == "true"
+
+
 def host_key(value: str | int) -> str:
     """A public host key as "type base64" without its comment. Raises ValueError."""
     words = str(value).split()
@@ -163,5 +169,13 @@ SETTINGS: Mapping[str, Setting] = {
         check=_method,
         help="pip or tree; default: the environment's choice, else pip",
         schema={"type": "string", "enum": list(METHODS)},
+    ),
+    "signers": Setting(
+        check=_file, help="file of those whose signatures of bundles count: ssh-keygen's ALLOWED SIGNERS"
+    ),
+    "signed": Setting(
+        check=_flag,
+        help="true: only bundles that one of `signers` has signed are pushed to it",
+        schema={"type": "boolean"},
     ),
 }
