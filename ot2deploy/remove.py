@@ -7,6 +7,7 @@ from typing import Any
 
 from ot2deploy import advice
 from ot2deploy.agent_client import open_agent
+from ot2deploy.errors import InUse
 from ot2deploy.inventory import Robot
 from ot2deploy.record import RunRecord
 from ot2deploy.robots.probe import read_state
@@ -17,26 +18,35 @@ from ot2deploy.visit import Fleet
 
 @dataclass(frozen=True, kw_only=True)
 class RemoveRequest:
-    """The environment to remove from every selected robot."""
+    """The environment to remove from every selected robot; with `force` also where programs run from it.
+
+    With `dry_run` it is only told what would go.
+    """
 
     fleet: Fleet
     environment: str
+    dry_run: bool = False
+    force: bool = False
 
 
 def remove(request: RemoveRequest) -> RunResult:
     """Removes the environment; each robot's journal says so. One that was cut off half-way can be run again."""
-    record = RunRecord(request.fleet.project.state_dir, "remove", environment=request.environment)
+    name = request.environment
+    record = None if request.dry_run else RunRecord(request.fleet.project.state_dir, "remove", environment=name)
 
     def away(session: Session, robot: Robot) -> dict[str, Any]:
-        state = read_state(session, robot, request.environment)
-        if request.environment not in state.environments:
-            raise advice.not_installed(request.environment, session, robot, request.fleet.project)
+        state = read_state(session, robot, name)
+        if name not in state.environments:
+            raise advice.not_installed(name, session, robot, request.fleet.project)
+        run = record.run if record else "dry run"
         with open_agent(
-            session, robot, run=record.run, environment=request.environment, fingerprint=state.fingerprint,
-            report=request.fleet.report,
-        ) as agent:  # fmt: skip
-            answer = agent.request("remove", environment=request.environment)
-        return {name: answer[name] for name in ("current", "releases", "blobs", "bytes")}
+            session, robot, run=run, environment=name, fingerprint=state.fingerprint, report=request.fleet.report
+        ) as agent:
+            try:
+                answer = agent.request("remove", environment=name, dry_run=request.dry_run, force=request.force)
+            except InUse as used:
+                used.next = f"End them, or: ot2deploy remove {name} {advice.options(robot)} --force"
+                raise
+        return {field: answer[field] for field in ("current", "releases", "blobs", "bytes", "programs")}
 
-    outcomes = tuple(request.fleet.visit(away))
-    return RunResult.recorded(request.environment, record, outcomes)
+    return RunResult.recorded(name, record, tuple(request.fleet.visit(away)))

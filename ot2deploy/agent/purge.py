@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 
-from ot2deploy.agent import fields, release, statefile
-from ot2deploy.agent.remove import blob_paths, remove_path
+from ot2deploy.agent import fields, release, running, shared, statefile
+from ot2deploy.agent.remove import in_use, remove_path
+from ot2deploy.agent.used import blob_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,16 +19,21 @@ AGENT = re.compile(r"[0-9a-f]{64}\.pyz|\.[0-9a-f]{16}\.[0-9a-f]{8}\.part")
 DIRECTORIES = ("envs", "wheels", "packs", "tmp", "agent")
 
 
-def purge(layout: Layout) -> dict[str, Any]:
+def purge(layout: Layout, force: bool = False) -> dict[str, Any]:
     """Removes what ot2deploy keeps below the base directory, and the directory when nothing else is in it.
 
     `environments` are those that were there, `left` what is not ours and stays. Cut off anywhere, it can be asked for
-    again. The caller holds the lock, whose file goes after all that it protects.
+    again. The caller holds the lock, whose file goes after all that it protects. Refuses with `in-use` while programs
+    run from an environment, unless `force`.
     """
+    programs = running.programs(layout)
+    if programs and not force:
+        raise in_use(programs)
     there = [name for name in release.listed(layout.envs) if fields.NAME.fullmatch(name)]
     names = [name for name in there if os.path.isdir(layout.environment(name))]
     for name in names:  # nothing half-removed is ever current
         statefile.remove(layout.current(name))
+    shared.clear(layout)
     for name in names:
         remove_path(layout.environment(name))
     for _, path in blob_paths(layout):
@@ -42,7 +48,7 @@ def purge(layout: Layout) -> dict[str, Any]:
         _remove_empty(os.path.join(layout.base, name))
     statefile.remove(layout.lock)
     _remove_empty(layout.base)
-    return {"environments": names, "left": release.listed(layout.base)}
+    return {"environments": names, "left": release.listed(layout.base), "programs": running.as_values(programs)}
 
 
 def _remove_empty(directory: str) -> None:

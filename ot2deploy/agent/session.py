@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 
@@ -12,6 +13,7 @@ from ot2deploy.agent import PROTOCOL, SCHEMA, fields, frames, journal, release, 
 from ot2deploy.agent import layout as layouts
 from ot2deploy.agent import lock as locks
 from ot2deploy.agent.blobs import Blobs
+from ot2deploy.agent.manifest import SHARED
 from ot2deploy.agent.refusal import Refusal, bad_request, from_os_error
 
 TYPE_CHECKING = False
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     Answer = dict[str, Any]
 
+API_PATH = re.compile(r"/[A-Za-z0-9_./?=-]{1,200}")
 ENDED, BROKEN, CUT = 0, 2, 3  # exit statuses: host closed; host sent nonsense; host went away during a request
 
 
@@ -132,6 +135,7 @@ class Session:
             _check_age(layout, environment)
             swept = release.sweep(layout)
             os.makedirs(layout.tmp, exist_ok=True)
+            _repair_links(layout)
             self._write_facts(layout, fingerprint)
         except BaseException:
             self.lock.release()
@@ -176,18 +180,30 @@ class Session:
 
         return rollback(self._begun()[0], request, self.run, self.who)
 
+    def withdraw(self, request: Request) -> Answer:
+        """Makes no release current."""
+        from ot2deploy.agent.switch import withdraw
+
+        return withdraw(self._begun()[0], request, self.run, self.who)
+
     def remove(self, request: Request) -> Answer:
         """Takes an environment off the robot."""
         from ot2deploy.agent.remove import remove
 
         return remove(self._begun()[0], request, self.run, self.who)
 
-    def purge(self, request: Request) -> Answer:  # noqa: ARG002 - the shape of every request
+    def collect(self, request: Request) -> Answer:
+        """Removes releases that nobody goes back to."""
+        from ot2deploy.agent.collect import collect
+
+        return collect(self._begun()[0], self.archive, request, self.run, self.who)
+
+    def purge(self, request: Request) -> Answer:
         """Takes everything of ours off the robot. The session has then to begin again."""
         from ot2deploy.agent.purge import purge
 
         layout, _ = self._begun()
-        answer = purge(layout)
+        answer = purge(layout, fields.flag(request, "force"))
         if self.lock is not None:
             self.lock.release()
         self.lock = self.layout = self.blobs = None
@@ -201,6 +217,15 @@ class Session:
             raise bad_request("this session holds the lock itself")
         run, who = fields.text(request, "run"), fields.text(request, "who")
         return unlock(layouts.of_request(request), run, who, fields.flag(request, "force"))
+
+    def activity(self, request: Request) -> Answer:
+        """What the robot is doing, by its own HTTP API; over the session's channel, since a second one may break it."""
+        from ot2deploy.agent import activity
+
+        paths = request.get("paths")
+        if not isinstance(paths, list) or not all(isinstance(path, str) and API_PATH.fullmatch(path) for path in paths):
+            raise bad_request("field paths is not a list of paths")
+        return activity.look(self._begun()[0].root, fields.number(request, "port"), paths)
 
     def record(self, request: Request) -> Answer:
         """Adds a line about a push that failed or was refused to the journal."""
@@ -242,6 +267,14 @@ class Session:
             statefile.write(layout.facts, {"schema": SCHEMA, "fingerprint": fingerprint, "facts": facts})
 
 
+def _repair_links(layout: layouts.Layout) -> None:
+    """Makes the shared environment's links what they should be, where there ever was one."""
+    if os.path.isdir(layout.environment(SHARED)) or os.path.isfile(layout.shared):
+        from ot2deploy.agent import shared
+
+        shared.converge(layout)
+
+
 def _check_age(layout: layouts.Layout, environment: str | None) -> None:
     """Refuses a base directory in which a newer ot2deploy has written."""
     statefile.read(layout.facts)
@@ -254,6 +287,7 @@ def _check_age(layout: layouts.Layout, environment: str | None) -> None:
 
 OPERATIONS: dict[str, Callable[[Session, Request], Answer]] = {
     "begin": Session.begin, "need": Session.need, "blob": Session.blob, "install": Session.install,
-    "verify": Session.verify, "switch": Session.switch, "rollback": Session.rollback, "record": Session.record,
-    "journal": Session.journal, "remove": Session.remove, "purge": Session.purge, "unlock": Session.unlock,
+    "verify": Session.verify, "switch": Session.switch, "rollback": Session.rollback, "withdraw": Session.withdraw,
+    "record": Session.record, "journal": Session.journal, "remove": Session.remove, "collect": Session.collect,
+    "purge": Session.purge, "unlock": Session.unlock, "activity": Session.activity,
 }  # fmt: skip

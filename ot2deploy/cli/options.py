@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -61,6 +61,22 @@ def _some_names(_ctx: click.Context, _: click.Parameter, value: str | None) -> s
     return value or ""
 
 
+class _Duration(click.ParamType[float]):
+    """A time such as 90s, 30m, 2h or 1d; a value in seconds."""
+
+    name = "time"
+    UNITS: ClassVar[dict[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        number, unit = value[:-1], value[-1:]
+        if not number.isdigit() or unit not in self.UNITS:
+            self.fail(f"{value} is no time such as 90s, 30m or 2h", param, ctx)
+        return float(int(number) * self.UNITS[unit])
+
+
+DURATION = _Duration()
 limit = click.option(
     "--limit", default=None, callback=_some_names, metavar="NAMES",
     help="Only these robots, groups or patterns, with commas; !NAME takes away.",
@@ -201,3 +217,8 @@ def _write_line(line: str) -> None:
 def wants_json() -> bool:
     """Whether this call was given --json."""
     return click.get_current_context().ensure_object(Settings).json
+
+
+def can_ask() -> bool:
+    """Whether a person at a terminal can answer."""
+    return not wants_json() and bool(sys.stdin and sys.stdin.isatty())

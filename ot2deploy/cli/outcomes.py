@@ -10,6 +10,7 @@ from ot2deploy.cli.result import Part, lines
 if TYPE_CHECKING:
     from builder.errors import Failure
     from ot2deploy.fleet import Outcome
+    from ot2deploy.run_result import RunResult
 
 
 def release(digest: str | None) -> str:
@@ -30,3 +31,8 @@ def failures(found: Iterable[Failure | None]) -> tuple[Part, ...]:
 def failed(outcomes: Iterable[Outcome[Any]]) -> tuple[Part, ...]:
     """The failures among outcomes."""
     return failures(outcome.failure for outcome in outcomes)
+
+
+def failed_of(result: RunResult) -> tuple[Part, ...]:
+    """The failures of a run: those of robots, and why its record is not whole."""
+    return (*failed(result.outcomes), *failures([result.unrecorded]))

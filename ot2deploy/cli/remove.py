@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ot2deploy.cli import options, units
-from ot2deploy.cli.outcomes import failed, release
+from ot2deploy.cli.outcomes import failed_of, release
 from ot2deploy.cli.result import Shown, table
 
 if TYPE_CHECKING:
@@ -17,33 +17,45 @@ if TYPE_CHECKING:
 @click.command("remove")
 @options.environment_argument
 @options.fleet
+@click.option("--dry-run", is_flag=True, help="Show what would go; change nothing.")
+@click.option("--force", is_flag=True, help="Also where programs run from it: they lose their files.")
+@click.option("--yes", is_flag=True, help="Do not ask. Where nobody can answer, nobody is asked.")
 @options.output
-def command(environment: str, **where: Any) -> Shown:
+def command(environment: str, dry_run: bool, force: bool, yes: bool, **where: Any) -> Shown:
     """Remove an environment from robots.
 
-    All of its releases go, and the files that no other environment there uses. A program of it that runs now loses
-    its files. To have it back, push it again.
+    All of its releases go, and the files that no other environment there uses; a robot on which a program runs from it
+    is left as it is. To have it back, push it again.
     """
     from ot2deploy.remove import RemoveRequest, remove
 
     with options.visiting(**where) as fleet:
-        return _view(remove(RemoveRequest(fleet=fleet, environment=environment)))
+        if not (yes or dry_run) and options.can_ask():
+            names = ", ".join(robot.name for robot in fleet.robots)
+            click.confirm(f"Remove {environment} from {names}?", abort=True, err=True)
+        return _view(remove(RemoveRequest(fleet=fleet, environment=environment, dry_run=dry_run, force=force)))
 
 
 def _view(result: RunResult) -> Shown:
+    state = "removed" if result.run else "would be removed"
     rows = [
         (
             outcome.robot.name,
-            "removed",
+            state,
             release(outcome.value["current"]),
             str(len(outcome.value["releases"])),
             str(outcome.value["blobs"]),
             units.size(outcome.value["bytes"]),
+            _programs(outcome.value["programs"]),
         )
         if outcome.value
-        else (outcome.robot.name, "failed", "", "", "", "")
+        else (outcome.robot.name, "failed", "", "", "", "", "")
         for outcome in result.outcomes
     ]
-    columns = ("robot", "state", "was", "releases", "files", "size")
+    columns = ("robot", "state", "was", "releases", "files", "size", "programs running")
     shown = table(columns, rows, title=str(result.environment), right=("releases", "files", "size"))
-    return Shown(result=result, parts=(shown, *failed(result.outcomes)))
+    return Shown(result=result, parts=(shown, *failed_of(result)))
+
+
+def _programs(found: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{program['name']} ({program['pid']})" for program in found)

@@ -10,6 +10,7 @@ import click
 from ot2deploy.cli import (
     one_robot,
     options,
+    robot_clean,
     robot_edit,
     robot_find,
     robot_freeze,
@@ -153,4 +154,5 @@ command.add_command(robot_packages.command)
 command.add_command(robot_freeze.command)
 command.add_command(robot_logs.command)
 command.add_command(robot_unlock.command)
+command.add_command(robot_clean.command)
 command.add_command(robot_purge.command)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from builder.errors import UsageFailure
 from ot2deploy.cli import one_robot, options, units
-from ot2deploy.cli.outcomes import failed
+from ot2deploy.cli.outcomes import failed_of
 from ot2deploy.cli.result import Shown, lines
 
 if TYPE_CHECKING:
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
 
 @click.command("purge")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can answer.")
+@click.option("--force", is_flag=True, help="Also while programs run from an environment: they lose their files.")
 @one_robot.one_robot
-def command(yes: bool, **where: Any) -> Shown:
+def command(yes: bool, force: bool, **where: Any) -> Shown:
     """Remove every trace of ot2deploy from a robot.
 
     All environments, files and the journal go, and nothing that is not ours. What this project knows of the robot
@@ -31,7 +31,7 @@ def command(yes: bool, **where: Any) -> Shown:
     from ot2deploy.robots.purge import purge
 
     with one_robot.visiting(**where) as fleet:
-        return _view(purge(fleet))
+        return _view(purge(fleet, force=force))
 
 
 def _ask(**where: Any) -> None:
@@ -41,7 +41,7 @@ def _ask(**where: Any) -> None:
 
     with one_robot.visiting(**where) as fleet:
         (robot,) = fleet.robots
-        if options.wants_json() or not (sys.stdin and sys.stdin.isatty()):
+        if not options.can_ask():
             raise UsageFailure(
                 f"robot purge needs --yes where nobody can be asked; {robot.name} is as it was",
                 why="It removes every environment, and the journal, from the robot.",
@@ -70,4 +70,4 @@ def _view(result: RunResult) -> Shown:
         if outcome.value["left"]:
             left = ", ".join(outcome.value["left"])
             parts.append(lines(f"Not ours, and still in {outcome.robot.base}: {left}", style="warning"))
-    return Shown(result=result, parts=(*parts, *failed(result.outcomes)))
+    return Shown(result=result, parts=(*parts, *failed_of(result)))

@@ -8,7 +8,7 @@ import click
 
 from ot2deploy.cli import one_robot
 from ot2deploy.cli.journal_lines import plain
-from ot2deploy.cli.outcomes import failed
+from ot2deploy.cli.outcomes import failed_of
 from ot2deploy.cli.result import Shown, lines
 
 if TYPE_CHECKING:
@@ -43,4 +43,4 @@ def _view(result: RunResult) -> Shown:
             if holder := outcome.value["holder"]:
                 who, since, run = (plain(holder.get(name)) or "unknown" for name in ("who", "since", "run"))
                 told.append(f"It was held by {who} since {since} (run {run}).")
-    return Shown(result=result, parts=(*((lines(*told),) if told else ()), *failed(result.outcomes)))
+    return Shown(result=result, parts=(*((lines(*told),) if told else ()), *failed_of(result)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ot2deploy.cli import options
-from ot2deploy.cli.outcomes import failed, release
+from ot2deploy.cli.outcomes import failed_of, release
 from ot2deploy.cli.result import Shown, table
 
 if TYPE_CHECKING:
@@ -46,6 +46,6 @@ def _view(result: RunResult) -> Shown:
         result=result,
         parts=(
             table(columns, rows, title=title),
-            *failed(result.outcomes),
+            *failed_of(result),
         ),
     )

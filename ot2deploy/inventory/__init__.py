@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ot2deploy.agent.retention import KEEP
 from ot2deploy.errors import NoSuchRobot
 from ot2deploy.inventory.file import Parts, Section, close, read
 from ot2deploy.inventory.groups import members, ranked
@@ -40,6 +41,7 @@ class Robot:
     base: str = "/var/ot2deploy"
     http_port: int = 31950
     install_method: str | None = None
+    keep_releases: int = KEEP
     signers: Path | None = None
     signed: bool = False
     groups: tuple[str, ...] = ()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ot2deploy.agent.retention import FEWEST, KEEP
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 REMOTE_PATH = re.compile(r"(/[A-Za-z0-9._-]+)+", re.ASCII)  # what may stand in a remote command line
 METHODS = ("pip", "tree")
@@ -95,6 +97,12 @@ def _method(value: str | int) -> str:
     return str(value)
 
 
+def _keep(value: str | int) -> int:
+    if not isinstance(value, int) or not FEWEST <= value <= 1000:
+        raise ValueError(f"must be a number from {FEWEST} (the current release and the one before) to 1000")
+    return value
+
+
 def _flag(value: str | int) -> bool:
     if str(value).lower() not in ("true", "false"):
         raise ValueError("must be true or false")
@@ -177,5 +185,11 @@ SETTINGS: Mapping[str, Setting] = {
         check=_flag,
         help="true: only bundles that one of `signers` has signed are pushed to it",
         schema={"type": "boolean"},
+    ),
+    "keep_releases": Setting(
+        check=_keep,
+        default=KEEP,
+        help="how many releases of each environment stay on the robot after a push",
+        schema={"type": "integer", "minimum": FEWEST, "maximum": 1000},
     ),
 }

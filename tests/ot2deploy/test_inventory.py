@@ -61,7 +61,7 @@ def test_settings_merge_and_remember_their_origin(lab):
     assert otto.origins == {
         "address": "robot:otto", "host_key": "robot:otto", "identity_file": "robot:otto", "user": "defaults",
         "base": "defaults", "port": "group:lab-a", "profile": "group:lab-a", "http_port": "group:everything",
-        "root": "built in",
+        "root": "built in", "keep_releases": "built in",
     }  # fmt: skip
     assert otto.is_set("port")
     assert not otto.is_set("root")

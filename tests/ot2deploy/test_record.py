@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import resource
 import threading
 from pathlib import Path
 
 import pytest
 
-from builder.errors import UsageFailure
+from builder.errors import DiskFailure, UsageFailure
 from ot2deploy import record as module
+from ot2deploy.fleet import Outcome
+from ot2deploy.inventory import Robot
 from ot2deploy.record import RunRecord, who
+from ot2deploy.run_result import RunResult
 
 
 def lines(record: RunRecord) -> list[dict[str, object]]:
@@ -56,3 +60,40 @@ def test_a_user_without_a_name_is_unknown(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(module.getpass, "getuser", nameless)
     assert who().startswith("unknown@")
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> RunRecord:
+    """A record on a disk that has become full."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    record = RunRecord(tmp_path, "push")
+    record.path.unlink()
+    record.path.symlink_to("/dev/full")
+    return record
+
+
+def test_what_would_be_done_is_not_done_when_it_cannot_be_recorded(full: RunRecord) -> None:
+    with pytest.raises(DiskFailure, match="No space left") as caught:
+        full.add("begin", robot="otto")
+    assert "history" in caught.value.next
+
+
+def test_what_was_done_is_told_when_it_cannot_be_recorded(full: RunRecord) -> None:
+    outcome = Outcome(robot=Robot(name="otto", address="192.0.2.1"), value={"current": "a"})
+    result = RunResult.recorded("plates", full, (outcome,))
+    assert (result.exit_code, str(full.path) in str(result.unrecorded)) == (3, True)
+    assert result.as_dict()["unrecorded"]["code"] == "disk"
+
+
+def test_a_line_after_one_that_was_torn_is_whole(tmp_path: Path) -> None:
+    record = RunRecord(tmp_path, "push")
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (record.path.stat().st_size + 10, kept[1]))
+        record.add("robot", robot="otto")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+    assert record.failure is not None
+    record.add("robot", robot="luigi")
+    assert [json.loads(line)["robot"] for line in record.path.read_text().splitlines()[2:]] == ["luigi"]

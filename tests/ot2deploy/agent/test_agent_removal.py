@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,8 @@ def test_an_environment_goes_with_the_blobs_that_only_it_used(robot: Any, wheel:
     (robot.base / "wheels" / ("3" * 64 + ".part")).write_bytes(b"x")
     answer = agent.result("remove", environment="demo")
     assert (answer["current"], answer["releases"]) == (first["digest"], [first["digest"]])
-    assert (answer["blobs"], answer["bytes"]) == (3, mine.size + 11)
+    assert (answer["blobs"], answer["programs"]) == (3, [])
+    assert answer["bytes"] > mine.size + 11
     assert sorted(path.name for path in (robot.base / "envs").iterdir()) == ["second"]
     assert blobs(robot) == {other.path.name, both.path.name}
     assert blobs(robot, "packs") == {"other-1.0-py3-none-any.cp311.tar.gz"}
@@ -311,3 +313,45 @@ def test_a_process_that_does_not_hold_the_lock_is_never_ended(robot: Any) -> Non
     path.write_text(json.dumps({**json.loads(path.read_text()), "pid": bystander.process.pid}))
     assert unlock(robot, force=True)["code"] == "holder-unknown"
     assert (bystander.process.poll(), holder.process.poll()) == (None, None)
+
+
+def running(robot: Any, manifest: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """A program of a release that waits; it has begun to."""
+    program = subprocess.Popen(
+        [robot.release(manifest) / "bin/python3", "-c", "print('on', flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert program.stdout is not None
+    assert program.stdout.readline() == b"on\n"
+    return program
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system has no /proc")
+@pytest.mark.parametrize("op", ["remove", "purge"])
+def test_what_programs_run_from_is_taken_away_by_force_only(robot: Any, wheel: Callable[..., Any], op: str) -> None:
+    agent = robot.begin()
+    manifest = robot.push(agent, [wheel()])
+    other = robot.push(agent, [wheel("other")], environment="second")
+    program = running(robot, manifest)
+    try:
+        refused = agent.ask(op, environment="demo")
+        assert (refused["code"], refused["data"]["programs"][0]["pid"]) == ("in-use", program.pid)
+        assert refused["details"] == [f"process {program.pid} (python3) runs from demo"]
+        assert robot.release(manifest).is_dir()
+        if op == "remove":
+            assert agent.result("remove", environment="demo", dry_run=True)["programs"][0]["pid"] == program.pid
+            assert agent.result("remove", environment="second")["releases"] == [other["digest"]]
+        assert agent.result(op, environment="demo", force=True)["programs"][0]["name"] == "python3"
+        assert not robot.release(manifest).exists()
+    finally:
+        program.communicate(b"\n", timeout=30)
+
+
+def test_a_removal_can_be_seen_before_it_is_done(robot: Any, wheel: Callable[..., Any]) -> None:
+    agent = robot.begin()
+    manifest = robot.push(agent, [wheel()])
+    before = tree(robot.base / "envs")
+    told = agent.result("remove", environment="demo", dry_run=True)
+    assert (told["current"], told["blobs"]) == (manifest["digest"], 1)
+    assert tree(robot.base / "envs") == before
+    assert agent.result("remove", environment="demo")["bytes"] == told["bytes"]

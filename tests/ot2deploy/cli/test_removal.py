@@ -58,7 +58,7 @@ def test_a_purge_brings_a_robot_back_to_what_it_was_before_the_first_push(workpl
     workplace.run("rollback", "plates")
     assert tree(root) != before
     (row,) = workplace.run("robot", "purge", "r1", "--yes")["robots"]
-    assert row["result"] == {"changed": True, "environments": ["plates"], "left": []}
+    assert row["result"] == {"changed": True, "environments": ["plates"], "left": [], "programs": []}
     assert tree(root) == before
     assert last_known(workplace.directory / ".ot2deploy").robots == ()
     assert workplace.run("robot", "purge", "r1", "--yes")["robots"][0]["result"]["changed"] is False
@@ -73,11 +73,11 @@ def test_a_purge_that_nobody_can_confirm_does_nothing(ready):
     assert len(ready.run("status")["robots"][0]["result"]["environments"]) == 2
 
 
-@pytest.mark.parametrize(("answer", "status", "left"), [(b"n\n", 130, True), (b"y\n", 0, False)])
-def test_a_purge_asks_at_a_terminal(ready, answer, status, left):
+def at_a_terminal(ready, answer, *words):
+    """Types a command at a terminal, and the answer to its question; its exit status and what it asked."""
     ours, theirs = pty.openpty()
     program = subprocess.Popen(
-        [sys.executable, "-m", "ot2deploy", "robot", "purge", "r1", "--robots", ready.lab.path],
+        [sys.executable, "-m", "ot2deploy", *words, "--robots", ready.lab.path],
         stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ready.directory,
         env={**os.environ, "PYTHONPATH": str(Path(ot2deploy.__path__[0]).parent)},
     )  # fmt: skip
@@ -85,8 +85,45 @@ def test_a_purge_asks_at_a_terminal(ready, answer, status, left):
     os.write(ours, answer)
     _, errors = program.communicate(timeout=60)
     os.close(ours)
-    assert b"r1 has 2 environments (plates, racks)" in errors
-    assert (program.returncode, ready.lab.base().exists()) == (status, left)
+    return program.returncode, errors.decode()
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [(b"n\n", 130, True), (b"y\n", 0, False)])
+def test_a_purge_asks_at_a_terminal(ready, answer, status, left):
+    ended, asked = at_a_terminal(ready, answer, "robot", "purge", "r1")
+    assert "r1 has 2 environments (plates, racks)" in asked
+    assert (ended, ready.lab.base().exists()) == (status, left)
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [(b"n\n", 130, True), (b"y\n", 0, False)])
+def test_a_removal_asks_at_a_terminal(ready, answer, status, left):
+    ended, asked = at_a_terminal(ready, answer, "remove", "plates")
+    assert "Remove plates from r1?" in asked
+    assert (ended, ready.lab.current("plates") is not None) == (status, left)
+
+
+def test_a_removal_is_seen_first_and_changes_nothing_then(ready):
+    shown = ready.run_cli("remove", "plates", "--dry-run", "--robots", ready.lab.path).good().out
+    assert "would be removed" in shown
+    (row,) = ready.run("remove", "plates", "--dry-run")["robots"]
+    assert (row["result"]["current"], row["result"]["blobs"]) == (ready.lab.current("plates"), 1)
+    assert len(list((ready.directory / ".ot2deploy/runs").glob("*.jsonl"))) == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system has no /proc")
+@pytest.mark.parametrize("words", [("remove", "plates"), ("robot", "purge", "r1", "--yes")])
+def test_running_programs_keep_their_files_unless_it_is_forced(ready, words):
+    waits = "print('on', flush=True); input()"
+    program = ready.start("exec", "-e", "plates", "--limit", "r1", "--", "python3", "-c", waits)
+    assert "on" in program.stdout.readline()
+    error = ready.run(*words, status=1)["robots"][0]["error"]
+    assert (error["code"], "runs from plates" in error["details"][0]) == ("in-use", True)
+    assert f"{' '.join(words[:2])}" in error["next"]
+    assert ready.lab.current("plates")
+    (row,) = ready.run(*words, "--force")["robots"]
+    assert [one["name"] for one in row["result"]["programs"]] == ["python3"]
+    assert ready.lab.current("plates") is None
+    program.communicate("\n", timeout=60)
 
 
 @pytest.mark.parametrize("command", ["purge", "unlock"])
