@@ -36,7 +36,7 @@ DAILY = {
 }
 MORE = {
     "robot": "The robots of the inventory: adding, importing, finding and checking them, and what is on them.",
-    "env": "The environments that can be pushed: list, show.",
+    "env": "The environments that can be pushed: list, show; and as copies on this computer: local.",
     "lock": "Resolve a target into its lock, or say that the lock is good.",
     "wheel": "Wheels for robots: build, missing, audit, show, qualify.",
     "recipe": "How projects are built: list, check, new, pin.",

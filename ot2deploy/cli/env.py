@@ -11,16 +11,19 @@ from builder.fetch import public
 from ot2deploy.cli import options
 from ot2deploy.cli.group import Group
 from ot2deploy.cli.outcomes import failures
-from ot2deploy.cli.result import Answer, Shown, table
+from ot2deploy.cli.result import Answer, Part, Shown, lines, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from builder.environment import Environment
+    from ot2deploy.local_environment import LocalEnvironment
     from ot2deploy.project import Project
 
 
 @click.group("env", cls=Group)
 def command() -> None:
-    """The environments that can be pushed: list, show."""
+    """The environments that can be pushed: list, show; and as copies on this computer: local."""
 
 
 @command.command("list")
@@ -61,6 +64,64 @@ def show(target: str, project: Project) -> Shown:
 
     found = resolve(target, open_for(project).search)
     return Shown(result=Answer(data=_told(found)), parts=(table(("part", "value"), _rows(found), title=found.name),))
+
+
+def _requirements(_ctx: click.Context, _: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Requirements as they are. Raises BadParameter for what is none."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for value in values:
+        try:
+            Requirement(value)
+        except InvalidRequirement:
+            raise click.BadParameter(f"{value} is no requirement such as opentrons==7.3.1") from None
+    return values
+
+
+@command.command("local")
+@click.argument("target")
+@click.option(
+    "--profile", default="ot2-py310", metavar="NAME", show_default=True,
+    help="What the robots are: ot2-py310, ot2-py312 or debian-12-armhf; decides the version of Python.",
+)  # fmt: skip
+@click.option(
+    "--with", "extra", multiple=True, metavar="REQUIREMENT", callback=_requirements,
+    help="Also install this, here alone. The Opentrons App needs opentrons, in your robots' version. May be repeated.",
+)  # fmt: skip
+@options.project
+@options.offline
+@options.output
+def local(target: str, profile: str, extra: tuple[str, ...], project: Project, offline: bool) -> Shown:
+    """Make the same environment on this computer, for the Opentrons App's analysis of protocols.
+
+    The versions are those of the robots, the wheels those for this computer. It prints the path of its Python, which
+    stays the same when a newer one is made:
+
+    ot2deploy env local vision --with opentrons==7.3.1
+    """
+    from ot2deploy.local_environment import LocalRequest, make_local
+
+    with options.reporting() as report:
+        found = make_local(
+            LocalRequest(project=project, target=target, profile=profile, extra=extra, offline=offline, report=report)
+        )
+    return Shown(result=found, parts=tuple(_local(found)))
+
+
+def _local(found: LocalEnvironment) -> Iterator[Part]:
+    did = "made" if found.made else "no change"
+    yield lines(str(found.python))
+    yield lines(
+        "", f"{found.environment}: {did}; {found.packages} packages of the robots' versions, Python {found.version}"
+    )
+    if found.for_app:
+        yield lines("In the Opentrons App: settings, Advanced, Override Path to Python: the path above.")
+    else:
+        yield lines(
+            "The Opentrons App needs opentrons in it, too: run this again with --with opentrons==VERSION, your robots' "
+            "software version.",
+            style="warning",
+        )
 
 
 def _told(one: Environment) -> dict[str, object]:
