@@ -111,9 +111,10 @@ class AnotherRobot(ConnectionFailure):
 
 
 class ApiFailure(RobotFailure):
-    """The robot's HTTP API does not answer, or what answers there is no robot."""
+    """The robot's HTTP API does not answer, or what answers there is no robot; `status` is HTTP's, where it did."""
 
     code = "robot-api"
+    status: int | None = None
 
 
 class NotBack(RobotFailure):

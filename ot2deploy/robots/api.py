@@ -164,13 +164,15 @@ def _refused(robot: Robot, path: str, status: int | None, said: str = "") -> Api
             next=wording.find(robot),
         )
     login = " It wants a login, which ot2deploy does not have." if status in (401, 403) else ""
-    return ApiFailure(
+    failure = ApiFailure(
         f"its HTTP API answers {status} to {path.partition('?')[0]}",
         subject=robot.name,
         why=f"{f'It says: {said}. ' if said else ''}The robot server may still be starting, or is of a version that "
         f"has no such request.{login}",
         next=f"Look whether the Opentrons App can use the robot at {where}, then try again.",
     )
+    failure.status = status
+    return failure
 
 
 def _reason(body: bytes) -> str:
