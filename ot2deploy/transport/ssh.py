@@ -22,13 +22,12 @@ from paramiko import common
 from builder.events import Event, Report, silent
 from ot2deploy.errors import CommandFailure, ConnectionFailure, ConnectionLost, HostKeyUnknown
 from ot2deploy.inventory import Robot
-from ot2deploy.transport import Output, wording
+from ot2deploy.transport import Output, keys, wording
 from ot2deploy.transport.channel import ChannelStream
 
 CONNECT_TIMEOUT = 10  # seconds, for TCP and again for banner and login
 TRIES = 3
 BACK_OFF = (0.4, 1.5)  # seconds before the second and third try, times 1 to 2
-KEEPALIVE = 5  # seconds
 SILENCE_MS = 20_000  # how long Linux keeps a connection whose bytes nobody acknowledges
 WINDOW = 4 << 20
 PACKET = common.DEFAULT_MAX_PACKET_SIZE
@@ -147,7 +146,7 @@ def _login(robot: Robot, *, trust: bool, report: Report) -> Connection:
         _open_gateways(robot, connection)
         with _translated(robot, user=connection.user):
             connection.open()
-        connection.transport.set_keepalive(KEEPALIVE)
+        alive.keep_asking(connection.transport)
         if policy.accepted and robot.file:
             _keep(robot.file, robot.name, policy.accepted, report)
     except BaseException:
@@ -251,7 +250,7 @@ def _transport(sock: Any, **options: Any) -> paramiko.Transport:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS)
-    transport = paramiko.Transport(sock, default_window_size=WINDOW, default_max_packet_size=PACKET, **options)
+    transport = paramiko.Transport(alive.Listening(sock), default_window_size=WINDOW, default_max_packet_size=PACKET, **options)
     security = transport.get_security_options()
     security.ciphers = tuple(name for name in CIPHERS if name in security.ciphers)
     security.digests = tuple(name for name in MACS if name in security.digests)
@@ -264,7 +263,7 @@ def _identity(robot: Robot, entry: dict[str, Any]) -> dict[str, Any]:
         only = entry.get("identitiesonly", "no") == "yes"
         return {"allow_agent": not only, "look_for_keys": not only}
     try:
-        return {"pkey": _key(robot.identity_file), "allow_agent": False, "look_for_keys": False}
+        return {"pkey": keys.private_key(robot.identity_file), "allow_agent": False, "look_for_keys": False}
     except (paramiko.PasswordRequiredException, TypeError):  # cryptography says TypeError: a password is missing
         return {"allow_agent": True, "look_for_keys": False}
     except FileNotFoundError:
@@ -272,11 +271,6 @@ def _identity(robot: Robot, entry: dict[str, Any]) -> dict[str, Any]:
     except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "it is no private key"
         raise wording.unusable_key(robot, robot.identity_file, reason) from error
-
-
-@lru_cache(maxsize=32)
-def _key(path: Path) -> paramiko.PKey:
-    return paramiko.PKey.from_path(path)
 
 
 @lru_cache(maxsize=4)

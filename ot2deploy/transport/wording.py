@@ -48,7 +48,8 @@ def changed_host_key(robot: Robot, shown: str, pinned: str) -> HostKeyChanged:
         details=(f"pinned: {fingerprint(pinned)}", f"shown:  {fingerprint(shown)}"),
         why="Another robot has this address now, the robot was factory-reset, or somebody sits in between. "
         "System updates keep the key. Nothing was sent.",
-        next=f"If you know why it changed: {_trust(robot)} --replace{_or_find(robot)}",
+        next=f"If it was reset, plug it in by USB and run: {_enroll(robot)}\n"
+        f"If you know another reason: {_trust(robot)} --replace{_or_find(robot)}",
     )
 
 
@@ -87,6 +88,11 @@ def _trust(robot: Robot) -> str:
     return f"ot2deploy robot trust {robot.name}{robot.file_option}"
 
 
+def _enroll(robot: Robot) -> str:
+    """The command that puts our key on a robot of the inventory again."""
+    return f"ot2deploy robot enroll {robot.name}{robot.file_option}"
+
+
 def jump_key(robot: Robot, hop: str, *, changed: bool) -> HostKeyUnknown | HostKeyChanged:
     """The host key of a jump host that is no robot of the inventory is not, or not so, in ~/.ssh/known_hosts."""
     if changed:
@@ -113,8 +119,7 @@ def refused(robot: Robot, user: str, reason: str, identity: Path | None) -> Auth
         subject=robot.name,
         why="The robot does not know this key. A device reset in the Opentrons App removes all SSH keys. "
         f"SSH said: {reason}.",
-        next="Put your public key on the robot again (robots take RSA and ECDSA keys over HTTP, not ed25519; any kind "
-        "in /var/home/.ssh/authorized_keys), or name the right one as identity_file.",
+        next=f"Plug it in by USB and run: {_enroll(robot)}   (or name the right key as identity_file)",
     )
 
 
@@ -124,7 +129,7 @@ def no_key(robot: Robot) -> AuthRefused:
         "there is no SSH key to log in with",
         subject=robot.name,
         why="No identity_file is set, no ssh agent runs, and ~/.ssh has no key without a passphrase.",
-        next="Run: ssh-keygen -t ecdsa   (then put the .pub file on the robot), or: ssh-add",
+        next=f"Plug it in by USB and run: {_enroll(robot)}   or, for a key with a passphrase: ssh-add",
     )
 
 
