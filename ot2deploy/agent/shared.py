@@ -50,21 +50,23 @@ def prepare(layout: Layout, digest: str) -> None:
 def converge(layout: Layout) -> None:
     """Makes the links what `current` says: none that leads nowhere, and none missing but where a foreign file is."""
     for path in _ours(layout):
+        _forget_compiled(path)
         if not os.path.exists(path):
-            _unlink(path)
+            statefile.remove(path)
     digest = layouts.current_digest(layout, NAME)
     if digest is None:
         clear(layout)
     elif os.path.isdir(release.site_packages(layout.release(NAME, digest))):
         wanted, where = _wanted(layout, digest), directory(layout)
         taken = {stem(os.path.basename(path)) for path in foreign(layout, where, wanted)}
-        _link(layout, where, [name for name in wanted if stem(os.path.basename(name)) not in taken])
+        _link(layout, where, [name for name in wanted if stem(name) not in taken])
 
 
 def clear(layout: Layout) -> None:
     """Removes all our links, and the directories made for them that are empty: as before the first shared push."""
     for path in _ours(layout):
-        _unlink(path)
+        _forget_compiled(path)
+        statefile.remove(path)
     for made in sorted(_made(layout), reverse=True):
         try:
             os.rmdir(layout.root + made)
@@ -74,14 +76,9 @@ def clear(layout: Layout) -> None:
         statefile.remove(path)
 
 
-def is_used(layout: Layout) -> bool:
-    """Whether there is, or was, a shared environment: whether links are to be looked at."""
-    return os.path.isdir(layout.environment(NAME)) or os.path.isfile(layout.shared)
-
-
 def foreign(layout: Layout, where: str, wanted: list[str]) -> list[str]:
     """What is in the way of links: files of the same names, or that are imported by them, and are not ours."""
-    stems = {stem(name) for name in wanted if os.path.dirname(name) != CACHE}
+    stems = {stem(name) for name in wanted}
     paths = [os.path.join(where, entry) for entry in release.listed(where) if stem(entry) in stems]
     return [path for path in paths if not _is_ours(layout, path)]
 
@@ -92,25 +89,19 @@ def stem(entry: str) -> str:
 
 
 def _wanted(layout: Layout, digest: str) -> list[str]:
-    """The names that a release gives, relative to a site-packages directory: everything in it but .pth files, which
-    are not read there, and the compiled files of its modules, so that no interpreter writes its own beside them."""
+    """The names that a release gives: all in its site-packages but .pth files, which are not read among user packages."""
     site = release.site_packages(layout.release(NAME, digest))
-    names = [name for name in release.listed(site) if name != CACHE and not name.endswith(".pth")]
-    return names + [os.path.join(CACHE, name) for name in release.listed(os.path.join(site, CACHE))]
+    return [name for name in release.listed(site) if name != CACHE and not name.endswith(".pth")]
 
 
 def _link(layout: Layout, where: str, wanted: list[str]) -> None:
     source = release.site_packages(layout.current(NAME))
-    changed = set()
-    for name in wanted:
-        path = os.path.join(where, name)
-        if os.path.lexists(path):  # ours; or what was compiled of a module that is gone, which nobody reads
-            continue
-        _make_directory(layout, os.path.dirname(path))
-        os.symlink(os.path.join(source, name), path)
-        changed.add(os.path.dirname(path))
-    for path in sorted(changed):
-        statefile.sync_directory(path)
+    missing = [name for name in wanted if not os.path.lexists(os.path.join(where, name))]
+    if missing:
+        _make_directory(layout, where)
+        for name in missing:
+            os.symlink(os.path.join(source, name), os.path.join(where, name))
+        statefile.sync_directory(where)
 
 
 def _make_directory(layout: Layout, path: str) -> None:
@@ -142,26 +133,26 @@ def _ours(layout: Layout) -> Iterator[str]:
     """All links of ours, also those for a Python that the robot had before."""
     for version in release.listed(_libraries(layout)):
         site = os.path.join(_libraries(layout), version, "site-packages")
-        for where in (os.path.join(site, CACHE), site):
-            for entry in release.listed(where):
-                path = os.path.join(where, entry)
-                if _is_ours(layout, path):
-                    yield path
+        for entry in release.listed(site):
+            path = os.path.join(site, entry)
+            if _is_ours(layout, path):
+                yield path
 
 
 def _is_ours(layout: Layout, path: str) -> bool:
     return os.path.islink(path) and os.readlink(path).startswith(layout.current(NAME) + "/")
 
 
-def _unlink(path: str) -> None:
-    """Removes a link and, of a module, what interpreters with other settings compiled for it."""
-    where, entry = os.path.split(path)
-    statefile.remove(path)
-    if entry.endswith(".py"):
-        cache = os.path.join(where, CACHE)
-        for name in release.listed(cache):
-            if name.split(".")[0] == stem(entry) and name.endswith(".pyc"):
-                statefile.remove(os.path.join(cache, name))
+def _forget_compiled(link: str) -> None:
+    """Removes what an interpreter compiled of a linked module: it goes by times and sizes, and those of two releases
+    can be the same where a clock is wrong."""
+    where, entry = os.path.split(link)
+    cache = os.path.join(where, CACHE)
+    for name in release.listed(cache) if entry.endswith(".py") else ():
+        if name.split(".")[0] == stem(entry) and name.endswith(".pyc"):
+            statefile.remove(os.path.join(cache, name))
+            if not os.listdir(cache):
+                os.rmdir(cache)
 
 
 def _libraries(layout: Layout) -> str:

@@ -1,10 +1,10 @@
-"""The requests `switch` and `rollback`: one rename decides which release is current."""
+"""The requests `switch`, `rollback` and `withdraw`: one rename decides which release is current."""
 
 from __future__ import annotations
 
 import os
 
-from ot2deploy.agent import fields, journal, statefile
+from ot2deploy.agent import fields, journal, shared, statefile
 from ot2deploy.agent import layout as layouts
 from ot2deploy.agent.refusal import Refusal
 from ot2deploy.agent.verify import not_installed
@@ -29,11 +29,15 @@ def switch(layout: Layout, request: Request, run: str, who: str) -> dict[str, An
             why="Only a verified release becomes current.", next="Push what %s was made from." % environment,
         )  # fmt: skip
     current = layouts.current_digest(layout, environment)
+    if environment == shared.NAME:
+        shared.prepare(layout, digest)
     if current == digest:
         stack = journal.succession(journal.read(layout.journal), environment, current)
         return {"changed": False, "previous": stack[-2] if len(stack) > 1 else None}
     _point(layout, environment, digest)
     _note(layout, run, who, "switch", environment, digest, current)
+    if environment == shared.NAME:
+        shared.converge(layout)
     return {"changed": True, "previous": current}
 
 
@@ -52,9 +56,26 @@ def rollback(layout: Layout, request: Request, run: str, who: str) -> dict[str, 
     else:
         target = _previous(layout, environment, current)
     if target != current:
+        if environment == shared.NAME:
+            shared.prepare(layout, target)
         _point(layout, environment, target)
         _note(layout, run, who, "rollback", environment, target, current)
+        if environment == shared.NAME:
+            shared.converge(layout)
     return {"current": target, "previous": current}
+
+
+def withdraw(layout: Layout, request: Request, run: str, who: str) -> dict[str, Any]:
+    """Takes the current link away, for a first release that failed after its switch: before it there was none."""
+    environment = fields.environment(request)
+    current = layouts.current_digest(layout, environment)
+    if current is not None:
+        statefile.remove(layout.current(environment))
+        statefile.sync_directory(layout.environment(environment))
+        _note(layout, run, who, "withdraw", environment, current, None)
+        if environment == shared.NAME:
+            shared.converge(layout)
+    return {"current": None, "previous": current}
 
 
 def _previous(layout: Layout, environment: str, current: str | None) -> str:
