@@ -75,6 +75,7 @@ RUN_BY = {
     "ot2deploy verify": "tests/ot2deploy/cli/test_daily.py",
     "ot2deploy rollback": "tests/ot2deploy/cli/test_daily.py",
     "ot2deploy history": "tests/ot2deploy/cli/test_history.py",
+    "ot2deploy report": "tests/ot2deploy/report_page/test_report.py",
     "ot2deploy status": "tests/ot2deploy/cli/test_daily.py",
     "ot2deploy exec": "tests/ot2deploy/cli/test_daily.py",
     "ot2deploy sim": "tests/test_installed.py",

@@ -74,7 +74,8 @@ class Board:
         self.rows: dict[str, Row] = {}
         self.began = 0.0
         self.title = ""
-        self.total = self.done = self.failed = 0
+        self.total = 0
+        self.ended: dict[str, bool] = {}  # robots, and whether they failed
         self.stopping = ""
 
     def take(self, event: Event, now: float) -> tuple[Row, bool]:
@@ -91,12 +92,22 @@ class Board:
             new = row.take(event, now) or new
             if event.subject:
                 self.rows[event.subject] = row
+                self.ended.pop(event.subject, None)  # staged in one wave, switched in another
         elif event.level in ENDED:
             self.rows.pop(event.subject, None)
             if event.unit == "robot":
-                self.done += 1
-                self.failed += event.level == "failed"
+                self.ended[event.subject] = event.level == "failed"
         return row, new
+
+    @property
+    def done(self) -> int:
+        """How many robots have ended."""
+        return len(self.ended)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return sum(self.ended.values())
 
     def view(self, room: int) -> View:
         """The `room` busiest rows in the order in which they came, the rest counted."""

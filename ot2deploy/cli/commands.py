@@ -31,6 +31,7 @@ DAILY = {
     "remove": "Remove an environment from robots.",
     "status": "Show what is on which robot; changes nothing.",
     "history": "Show what was done to the robots: by whom, from where, with what result.",
+    "report": "Write one page about a run: the fleet, a timeline, every failure with its output.",
     "exec": "Run a program of an environment on robots.",
     "doctor": "Look over this machine: what is missing, and the fix.",
 }

@@ -83,6 +83,17 @@ def test_the_line_of_totals_counts_robots_and_their_bytes():
     assert [line.split()[0] for line in seen.frame[1:]] == ["r12", "r13"]
 
 
+def test_a_robot_that_is_staged_and_goes_on_later_counts_once():
+    seen = Watched()
+    seen.robots(2)
+    for stage in ("staged", "pushed"):
+        seen.tell("otto", "verify")
+        seen.end("otto", stage)
+    assert seen.frame == ["prefect to 2 robots: 1 of 2 done, 0.00 s"]
+    seen.tell("otto", "switch")
+    assert seen.frame[0].startswith("prefect to 2 robots: 0 of 2 done")
+
+
 def test_what_ended_becomes_a_line_above_the_rows():
     seen = Watched()
     with seen.live:

@@ -1,0 +1,244 @@
+"""A run as its record tells it: what was asked for, and what became of each robot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.errors import UsageFailure
+from ot2deploy.record import SCHEMA
+
+CUT_OFF = "cut off"  # begun, and no end recorded: ot2deploy was killed, or could not reach the robot any more
+GOOD = ("pushed", "switched", "verified", "no change", "done")
+WARNING = ("staged", "rolled back", "not tried", "planned")
+ORDER = (*GOOD, *WARNING, CUT_OFF, "failed")
+LOST = ("connection", "unreachable", "connection-lost")
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A stage of one robot: when it began and ended, in seconds since the epoch."""
+
+    stage: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A check that was run on a robot, what it printed, and why it failed."""
+
+    name: str
+    ok: bool
+    why: str
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """A failure in its parts, as commands print it."""
+
+    code: str
+    what: str
+    why: str
+    next: str
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobotRun:
+    """What became of one robot. `has` are the releases of the environment that it may have now: none, one, or two.
+
+    `note` says why it is as it is where that is no failure, `because` why that was planned.
+    """
+
+    robot: str
+    outcome: str
+    profile: str = ""
+    has: tuple[str, ...] = ()
+    wanted: str = ""
+    note: str = ""
+    because: str = ""
+    method: str = ""
+    sent: int = 0
+    reused: int = 0
+    bytes_sent: int = 0
+    spans: tuple[Span, ...] = ()
+    seconds: Mapping[str, float]
+    checks: tuple[Check, ...] = ()
+    trouble: Trouble | None = None
+
+    @property
+    def tone(self) -> str:
+        """How good its outcome is: "good", "warning" or "bad"."""
+        return "good" if self.outcome in GOOD else "warning" if self.outcome in WARNING else "bad"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a command. Times are UTC as the record has them; each of `waves` was switched together."""
+
+    run: str
+    command: str
+    target: str
+    environment: str
+    who: str
+    began: str
+    ended: str
+    interrupted: bool
+    stopped: str
+    waves: tuple[tuple[str, ...], ...]
+    robots: tuple[RobotRun, ...]
+
+
+def find(state_dir: Path, name: str = "") -> Path:
+    """The record of the run whose id is or begins with `name`; without a name, the last one. Raises UsageFailure."""
+    known = {path.stem: path for path in sorted((state_dir / "runs").glob("*.jsonl"))}
+    fits = [path for run, path in known.items() if run.startswith(name)]
+    if not known:
+        raise UsageFailure(
+            "no run is recorded here",
+            why=f"Commands that change robots keep records in {state_dir / 'runs'}.",
+            next="Go to the project's directory, or name it with --project.",
+        )
+    if name in known:
+        return known[name]
+    if not name:
+        return fits[-1]
+    if len(fits) == 1:
+        return fits[0]
+    raise UsageFailure(
+        f"{len(fits)} runs begin with {name}" if fits else f"no run is called {name}",
+        details=tuple(path.stem for path in (fits or list(known.values()))[-10:]),
+        next="Name one of those.",
+    )
+
+
+def read(path: Path) -> Run:
+    """A run out of its record; lines that are damaged are passed over. Raises UsageFailure for what is no record."""
+    lines = tuple(_lines(path))
+    start = next((line for line in lines if line.get("event") == "start"), None)
+    if start is None:
+        raise UsageFailure(f"{path} is no run record", next="Name another run.")
+    if isinstance(start.get("schema"), int) and start["schema"] > SCHEMA:
+        raise UsageFailure(
+            f"{path} was written by a newer ot2deploy",
+            why=f"It has schema {start['schema']}, this ot2deploy knows {SCHEMA}.",
+            next="Upgrade ot2deploy on this computer.",
+        )
+    begun = {_text(line.get("robot")): line for line in lines if line.get("event") == "begin"}
+    ended = {_text(line.get("robot")): line for line in lines if line.get("event") == "robot"}
+    robots = [_robot(name, line, name in begun) for name, line in ended.items()]
+    robots += [_cut_off(name, line) for name, line in begun.items() if name not in ended]
+    told = [_map(line.get("plan")).get("environment") for line in ended.values()]
+    told += [line.get("environment") for line in (start, *begun.values(), *lines)]
+    return Run(
+        run=path.stem,
+        command=_text(start.get("command")),
+        target=_text(start.get("target")),
+        environment=next((_text(one) for one in told if one), ""),
+        who=_text(start.get("who")),
+        began=_text(start.get("at")),
+        ended=_text(lines[-1].get("at")),
+        interrupted=any(line.get("event") == "interrupted" for line in lines),
+        stopped=next((_text(line.get("why")) for line in lines if line.get("event") == "stopped"), ""),
+        waves=tuple(_words(line.get("robots")) for line in lines if line.get("event") == "wave"),
+        robots=tuple(robots),
+    )
+
+
+def _lines(path: Path) -> Iterator[Fields]:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UsageFailure(f"{path} cannot be read: {error.strerror}", next="Name another run.") from error
+    for line in text.splitlines():
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(fields, dict):
+            yield fields
+
+
+def _robot(name: str, line: Fields, begun: bool) -> RobotRun:
+    plan, result, error = _map(line.get("plan")), _map(line.get("result")), _map(line.get("error"))
+    outcome = _text(line.get("outcome")) or ("done" if line.get("ok") else "failed")
+    wanted, before = _text(plan.get("digest")), _text(plan.get("current"))
+    if not plan:
+        has = _some(result.get("current") or result.get("release"))
+    elif outcome in GOOD:
+        has = _some(wanted)
+    elif begun and error.get("code") in LOST:
+        has = _some(before, wanted)
+    else:
+        has = _some(before)
+    return RobotRun(
+        robot=name,
+        outcome=outcome,
+        profile=_text(plan.get("profile")),
+        has=has,
+        wanted=wanted,
+        note=_text(line.get("note")),
+        because="; ".join(_words(plan.get("reasons"))),
+        method=_text(line.get("method")),
+        sent=int(_number(line.get("sent"))),
+        reused=int(_number(line.get("reused"))),
+        bytes_sent=int(_number(line.get("bytes_sent"))),
+        spans=tuple(_spans(line.get("spans"))),
+        seconds={_text(stage): _number(value) for stage, value in _map(line.get("seconds")).items()},
+        checks=tuple(_checks(line.get("checks") or result.get("checks"))),
+        trouble=_trouble(error) if error else None,
+    )
+
+
+def _cut_off(name: str, line: Fields) -> RobotRun:
+    before, wanted = _text(line.get("current")), _text(line.get("digest"))
+    return RobotRun(robot=name, outcome=CUT_OFF, has=_some(before, wanted), wanted=wanted, seconds={})
+
+
+def _spans(value: object) -> Iterator[Span]:
+    for one in map(_list, _list(value)):
+        if len(one) == 3 and 0 < _number(one[1]) <= _number(one[2]):
+            yield Span(stage=_text(one[0]), began=_number(one[1]), ended=_number(one[2]))
+
+
+def _checks(value: object) -> Iterator[Check]:
+    for one in map(_map, _list(value)):
+        said = {field: _text(one.get(field)) for field in ("name", "why", "output")}
+        yield Check(ok=one.get("ok") is True, **said)
+
+
+def _trouble(error: Fields) -> Trouble:
+    said = {field: _text(error.get(field)) for field in ("code", "what", "why", "next")}
+    return Trouble(details=_words(error.get("details")), **said)
+
+
+def _some(*releases: object) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_text(one) for one in releases if one))
+
+
+def _map(value: object) -> Fields:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(map(_text, _list(value)))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _number(value: object) -> float:
+    """A finite number that is not negative; 0 for anything else."""
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    return float(value) if good else 0.0  # type: ignore[arg-type]

@@ -1,0 +1,61 @@
+"""`ot2deploy report`, and `push --report`: from a real push to a page, and never over another file."""
+
+from __future__ import annotations
+
+import re
+
+CHECK = "- import: plates"
+
+
+def words(page):
+    """What a reader sees of a page, without its markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.read_text().partition("</style>")[2]))
+
+
+def test_a_push_to_two_robots_becomes_a_page(workplace_of):
+    place = workplace_of(2)
+    place.environment("plates", place.wheel("plates"), checks=CHECK)
+    place.lab.stop("r2")
+    rows = place.push("plates", status=3)
+    told = place.run_cli("report", "--last").good().out
+    (page,) = place.directory.glob("ot2deploy-*.html")
+    assert told.startswith(f"{page.name}: push plates on 2 robots, run ")
+    text, digest = words(page), rows["r1"]["plan"]["digest"][:12]
+    assert "Push plates 1 of 2 robots as wanted, 1 failed." in text
+    assert f"r1 pushed {digest}" in text
+    assert "r2 failed no release" in text
+    assert f"r2: {rows['r2']['error']['what']}" in text
+    assert page.read_text().count('class="bar stage-install"') == 1 + 1  # of r1, and in the legend
+
+
+def test_the_page_of_an_older_run_and_json(workplace):
+    workplace.environment("plates", workplace.wheel("plates"), checks=CHECK)
+    first = workplace.run("push", "plates")["run"]
+    workplace.run("verify", "plates")
+    done = workplace.run_cli("report", first, "-o", "first.html", "--json").good()
+    assert done.document["result"] == {"run": first, "report": "first.html"}
+    assert "Push plates 1 robot as wanted." in words(workplace.directory / "first.html")
+    workplace.run_cli("report", "--last", "-o", "last.html").good()
+    assert "Verify plates 1 robot as wanted." in words(workplace.directory / "last.html")
+
+
+def test_a_report_is_written_again_but_never_over_something_else(fleet_record, run_cli, tmp_path):
+    for _ in range(2):
+        run_cli("report", "--last", "-o", "out.html").good()
+    (tmp_path / "notes.html").write_text("my notes")
+    refused = run_cli("report", "--last", "-o", "notes.html")
+    assert refused.status == 2
+    assert "notes.html is there already, and is no report of ot2deploy" in refused.err
+    assert (tmp_path / "notes.html").read_text() == "my notes"
+    nowhere = run_cli("report", "--last", "-o", "no/such/out.html")
+    assert nowhere.status == 2
+    assert "mkdir -p no/such" in nowhere.err
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == ["notes.html", "out.html"]
+
+
+def test_which_run_must_be_said(run_cli):
+    assert "which run?" in run_cli("report").err
+    assert "exclude each other" in run_cli("report", "20260101", "--last").err
+    nothing = run_cli("report", "--last")
+    assert nothing.status == 2
+    assert "no run is recorded here" in nothing.err
