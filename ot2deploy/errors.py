@@ -10,6 +10,8 @@ builder.errors.Failure
 |   |   +-- HostKeyChanged       its host key is another one than the pinned one
 |   |   +-- AnotherRobot         it has another serial number than the inventory says
 |   +-- ApiFailure               its HTTP API does not answer, or not as a robot does
+|   |   +-- CableNeeded          it takes SSH keys over a USB cable only
+|   +-- KeyKept                  an SSH key stays on it, for nobody could log in any more
 |   +-- NotBack                  it was told to restart, and does not answer again
 |   +-- NotFound                 no robot of that serial number answered where we looked
 |   +-- CommandFailure           a command on the robot ended badly
@@ -53,12 +55,18 @@ EXIT_INTERRUPTED = 130  # Ctrl-C, as shells report it
 class RobotFailure(Failure):
     """Something went wrong with one robot; the others go on. `subject` is the robot's name.
 
-    Where the agent reported it, `agent_code` is the agent's own code and `values` what it added as data.
+    Where the agent reported it, `agent_code` is the agent's own code and `values` what it added as data. `also` is what
+    else was found beside it, before anything was sent.
     """
 
     code = "robot"
     agent_code: str = ""
     values: Mapping[str, Any] = {}
+    also: Sequence[RobotFailure] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """The failure as JSON, with what else was found where there is something."""
+        return super().as_dict() | ({"also": [other.as_dict() for other in self.also]} if self.also else {})
 
 
 class ConnectionFailure(RobotFailure):
@@ -115,6 +123,18 @@ class ApiFailure(RobotFailure):
 
     code = "robot-api"
     status: int | None = None
+
+
+class CableNeeded(ApiFailure):
+    """A robot takes SSH keys over a cable only, and was asked over the network."""
+
+    code = "cable-needed"
+
+
+class KeyKept(RobotFailure):
+    """An SSH key was not taken off a robot: nobody, or not we, could log in afterwards."""
+
+    code = "key-kept"
 
 
 class NotBack(RobotFailure):

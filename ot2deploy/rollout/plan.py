@@ -9,7 +9,6 @@ from typing import Any
 
 from builder.bundle import Bundle
 from builder.files import digest_of
-from ot2deploy.errors import DiskFull, RobotFailure, RobotUnsafe
 from ot2deploy.inventory import Robot
 from ot2deploy.robots.probe import RobotState
 
@@ -96,32 +95,10 @@ def space_needed(wheels: list[Mapping[str, Any]], missing: list[Mapping[str, Any
 
 
 def preflight(robot: Robot, state: RobotState, plan: Plan) -> None:
-    """Refuses an installation that would go wrong, before a byte is sent. Raises DiskFull, RobotUnsafe."""
-    if plan.action is not Action.INSTALL:
-        return
-    problems: list[RobotFailure] = []
-    if state.root_writable and not robot.root and "opentrons_api_version" in state.version:
-        problems.append(
-            RobotUnsafe(
-                "the root file system is mounted read-write",
-                subject=robot.name,
-                why="On an OT-2 it is read-only; in this state an installer can delete the robot's own packages.",
-                next="Restart the robot, or run `mount -o remount,ro /` on it, then push again.",
-            )
-        )
-    if plan.space > state.disk_free:
-        problems.append(
-            DiskFull(
-                f"{_mb(plan.space)} are needed in {robot.base}, {_mb(state.disk_free)} are free",
-                subject=robot.name,
-                why="A release takes about 4.5 times its wheels; nothing has been sent.",
-                next=f"Make room on the robot (du -d1 {robot.base}/envs shows old releases), then push again.",
-            )
-        )
-    if problems:
-        first = problems[0]
-        first.details = (*first.details, *(str(other) for other in problems[1:]))
-        raise first
+    """Refuses what would go wrong, before a byte is sent; see rollout.preflight. Raises RobotFailure."""
+    from ot2deploy.rollout import preflight as checks
+
+    checks.raise_all(checks.examine(robot, state, plan))
 
 
 def _action(
@@ -144,7 +121,3 @@ def _action(
     if verified.get("checks") != digest_of(manifest["checks"]["quick"]):
         return Action.VERIFY, ("the checks changed since the release was verified",)
     return Action.NOTHING, (f"release {digest[:12]} is current and verified",)
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:.0f} MB"

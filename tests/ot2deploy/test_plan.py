@@ -10,10 +10,9 @@ from builder.bundle import Bundle, assemble
 from builder.environment import Environment, import_check
 from builder.files import digest_of
 from builder.profile import load
-from ot2deploy.errors import DiskFull, RobotUnsafe
 from ot2deploy.inventory import Robot
 from ot2deploy.robots.state import EnvironmentState, RobotState
-from ot2deploy.rollout.plan import RESERVE, Action, make_plan, preflight
+from ot2deploy.rollout.plan import RESERVE, Action, make_plan
 
 ROBOT = Robot(name="otto", address="192.0.2.1")
 MB = 1_000_000
@@ -98,23 +97,3 @@ def test_packs_are_all_new_and_as_large_as_the_release() -> None:
 def test_whose_method_counts(asked: str | None, robots: str | None, environments: str | None, method: str) -> None:
     robot = Robot(name="otto", address="192.0.2.1", install_method=robots)
     assert make_plan(robot, state(), bundle(install_method=environments), asked).method == method
-
-
-def test_too_little_room_is_refused_with_numbers() -> None:
-    full = state(disk_free=100 * MB)
-    with pytest.raises(DiskFull, match="133 MB are needed in /var/ot2deploy, 100 MB are free") as caught:
-        preflight(ROBOT, full, make_plan(ROBOT, full, BUNDLE))
-    assert caught.value.subject == "otto"
-    installed = state(DIGEST, DIGEST, disk_free=0)
-    preflight(ROBOT, installed, make_plan(ROBOT, installed, BUNDLE))
-
-
-def test_a_root_that_can_be_written_is_refused_on_an_ot2_only() -> None:
-    open_root = state(root_writable=True, disk_free=0)
-    with pytest.raises(RobotUnsafe, match="read-write") as caught:
-        preflight(ROBOT, open_root, make_plan(ROBOT, open_root, BUNDLE))
-    assert "are free" in caught.value.details[0], "the other problem is told, too"
-    other = state(root_writable=True, version={})
-    preflight(ROBOT, other, make_plan(ROBOT, other, BUNDLE))
-    simulated = Robot(name="sim1", address="127.0.0.1", root="/srv/robot")
-    preflight(simulated, state(root_writable=True), make_plan(simulated, state(root_writable=True), BUNDLE))
