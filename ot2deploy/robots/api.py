@@ -7,14 +7,14 @@ on a robot does so over SSH, where its host key is.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from builder.errors import NetworkFailure
 from builder.fetch import Body, Fetcher
-from ot2deploy.errors import AnotherRobot, ApiFailure
+from ot2deploy.errors import AnotherRobot, ApiFailure, CableNeeded
 from ot2deploy.inventory import Robot
 from ot2deploy.transport import wording
 
@@ -45,6 +45,19 @@ class Empty:
 
     def __iter__(self) -> Any:
         return iter(())
+
+
+class Json:
+    """The body of a POST that is a JSON value."""
+
+    def __init__(self, value: object) -> None:
+        self._data = json.dumps(value).encode()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter((self._data,))
 
 
 def about(address: str, port: int) -> About:
@@ -117,6 +130,33 @@ def delete(robot: Robot, path: str) -> None:
         raise _refused(robot, path, None) from failure
     if not 200 <= said.status < 300 and said.status != 404:
         raise _refused(robot, path, said.status, _reason(said.body))
+
+
+def hand_key(robot: Robot, line: str) -> None:
+    """Lets a public key in, given as "type base64 comment"; one that is there already is fine.
+
+    Raises CableNeeded where the robot was asked over the network, ApiFailure.
+    """
+    try:
+        said = _fetcher().post(
+            _url(robot, "/server/ssh_keys"),
+            Json({"key": line}),
+            headers={**VERSION, "Content-Type": "application/json"},
+            login=None,
+        )
+    except NetworkFailure as failure:
+        raise _refused(robot, "/server/ssh_keys", None) from failure
+    if said.status == 403:
+        raise CableNeeded(
+            "it takes no SSH key over the network",
+            subject=robot.name,
+            why="Robots take keys over a USB cable only (HTTP 403: link-local addresses), so that not everybody in "
+            "the network can let themselves in.",
+            next="Plug it into this computer by USB and run the same again; over the network a computer that has a key "
+            "on it can let yours in: ot2deploy robot enroll --key FILE.pub",
+        )
+    if not 200 <= said.status < 300:
+        raise _refused(robot, "/server/ssh_keys", said.status, _reason(said.body))
 
 
 def identify(robot: Robot, seconds: int) -> About:

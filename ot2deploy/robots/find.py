@@ -74,7 +74,7 @@ def find(inventory: Inventory, robot: Robot, scan: str = "", *, dry_run: bool = 
             f"{robot.file_option}   or write the number into its entry.",
         )
     asked = places(scan, robot.http_port) if scan else _usual(inventory, robot)
-    answers = [answer for answer in fleet.each(asked, _ask, jobs=AT_ONCE) if answer]
+    answers = [answer for answer in fleet.each(asked, ask, jobs=AT_ONCE) if answer]
     here = [answer for answer in answers if answer.serial == robot.serial]
     others = tuple(answer for answer in answers if answer.serial != robot.serial)
     if not here:
@@ -91,10 +91,10 @@ def find(inventory: Inventory, robot: Robot, scan: str = "", *, dry_run: bool = 
     return Found(robot=robot, about=best, moved=bool(changes), changed=changed, others=others)
 
 
-def places(text: str, port: int) -> tuple[Place, ...]:
+def places(text: str, port: int, *, option: str = "--scan") -> tuple[Place, ...]:
     """Addresses out of "192.168.1.0/24,otto.local,10.0.0.5:31951,[fe80::1]:31950", each once and in their order.
 
-    `port` is that of those without one. Raises UsageFailure with everything that is none.
+    `port` is that of those without one. Raises UsageFailure with everything in the `option` that is none.
     """
     found: dict[Place, None] = {}
     problems: list[str] = []
@@ -109,7 +109,8 @@ def places(text: str, port: int) -> tuple[Place, ...]:
         problems.append(f"these are {len(found)} addresses; {MOST} at most are asked at once")
     if problems:
         raise UsageFailure(
-            "--scan: " + "; ".join(problems), next="For example: --scan 192.168.1.0/24   or --scan 10.0.0.5,otto.local"
+            f"{option}: " + "; ".join(problems),
+            next=f"For example: {option} 192.168.1.0/24   or {option} 10.0.0.5,otto.local",
         )
     return tuple(found)
 
@@ -140,7 +141,7 @@ def _usual(inventory: Inventory, robot: Robot) -> tuple[Place, ...]:
     return tuple(dict.fromkeys((*found, Place(address=f"{robot.name}.local", http_port=robot.http_port))))
 
 
-def _ask(place: Place) -> About | None:
+def ask(place: Place) -> About | None:
     """Who is there; None where nobody answers, or somebody who is no robot."""
     try:
         socket.create_connection((place.address, place.http_port), timeout=KNOCK).close()
