@@ -104,6 +104,14 @@ class Blobs:
             self._proven.add(sha256)
         return path
 
+    def remove_parts(self) -> None:
+        """Removes first parts of files: once a release is complete, nobody goes on with a transfer that was cut."""
+        for kind in fields.FILENAME:
+            directory = os.path.join(self._layout.base, kind)
+            for name in os.listdir(directory) if os.path.isdir(directory) else ():
+                if name.endswith(".part"):
+                    statefile.remove(os.path.join(directory, name))
+
     def _offset(self, kind: str, sha256: str, size: int) -> int:
         there = _size(self._layout.part(kind, sha256)) or 0
         return there if there <= size else 0

@@ -10,10 +10,12 @@ from ot2deploy.agent.clock import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     Line = dict[str, Any]
 
+SWITCHES = ("switch", "rollback", "withdraw")
 FIELDS = ("run", "who", "op", "environment", "digest", "previous", "result", "detail")
 
 
@@ -53,19 +55,40 @@ def read(path: str) -> list[Line]:
     return lines
 
 
+def settle(path: str, holder: Line | None, current: Callable[[str], str | None]) -> None:
+    """Writes the line for which a dead holder of the lock had no time, between its switch and the journal.
+
+    `holder` is what it left in the lock's file, `current(environment)` the digest that is current now.
+    """
+    doing = (holder or {}).get("doing")
+    if not isinstance(doing, dict) or doing.get("op") not in SWITCHES:
+        return
+    environment, op, before = str(doing.get("environment")), doing["op"], doing.get("previous")
+    now = current(environment)
+    if now == before:
+        return
+    said = [line for line in read(path) if line.get("environment") == environment and line.get("result") == "ok"]
+    said = [line for line in said if line.get("op") in SWITCHES]
+    if said and (said[-1]["op"] == "withdraw" if now is None else said[-1].get("digest") == now):
+        return
+    digest, previous = (before, None) if now is None else (now, before)
+    line = dict(holder or {}, op=op, environment=environment, digest=digest, previous=previous, result="ok")
+    append(path, dict(line, detail="cut off right after it; written by the next run"))
+
+
 def succession(lines: list[Line], environment: str, current: str | None) -> list[str]:
     """The releases that were current one after the other, oldest first, ending with the current one.
 
     A switch adds to it, a rollback takes away what it left: rolling back twice goes two releases back. `current` is
     what the link says; when the journal does not end with it (power lost between rename and line) it is added.
-    What was current before the environment was removed does not count.
+    What was current before the environment was removed, or its first release withdrawn, does not count.
     """
     stack: list[str] = []
     for line in lines:
         digest = line.get("digest")
         if line.get("environment") != environment or line.get("result") != "ok":
             continue
-        if line.get("op") == "remove":
+        if line.get("op") in ("remove", "withdraw"):  # from then on nothing was current
             stack.clear()
         elif not isinstance(digest, str):
             continue

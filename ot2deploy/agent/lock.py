@@ -24,14 +24,25 @@ POLL = 0.1  # seconds
 class Lock:
     """The lock, held. `taken_over` is what a holder that died without releasing it had written, or None."""
 
-    def __init__(self, fd: int, taken_over: dict[str, Any] | None) -> None:
-        self._fd, self.taken_over = fd, taken_over
+    def __init__(self, fd: int, me: dict[str, Any], taken_over: dict[str, Any] | None) -> None:
+        self._fd, self._me, self.taken_over = fd, me, taken_over
+        self._doing = False
+
+    def tell(self, doing: dict[str, Any] | None) -> None:
+        """Adds what its holder is about to do, for whoever takes the lock over from a dead one (journal.settle)."""
+        if self._fd >= 0:
+            self._doing = doing is not None
+            _write(self._fd, dict(self._me, doing=doing) if doing else self._me)
 
     def release(self) -> None:
-        """Empties the file and lets go. The file stays: only a purge removes it, and `take` looks whether one has."""
+        """Empties the file, unless in the middle of something, and lets go.
+
+        The file stays: only a purge removes it, and `take` looks whether one has.
+        """
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            os.ftruncate(fd, 0)
+            if not self._doing:
+                os.ftruncate(fd, 0)
             os.close(fd)
 
 
@@ -45,12 +56,11 @@ def take(path: str, run: str, who: str, wait: Callable[[str], None] | None = Non
     try:
         stale = _holder(fd)
         me = {"schema": SCHEMA, "run": run, "who": who, "pid": os.getpid(), "since": now(), "boot_id": boot_id()}
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps(me).encode() + b"\n", 0)
+        _write(fd, me)
     except BaseException:
         os.close(fd)
         raise
-    return Lock(fd, stale)
+    return Lock(fd, me, stale)
 
 
 def boot_id() -> str | None:
@@ -60,6 +70,11 @@ def boot_id() -> str | None:
             return file.read().strip()
     except OSError:
         return None
+
+
+def _write(fd: int, holder: dict[str, Any]) -> None:
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, json.dumps(holder).encode() + b"\n", 0)
 
 
 def _locked(path: str, wait: Callable[[str], None] | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -133,6 +134,7 @@ class Session:
         self.lock = locks.take(layout.lock, self.run, self.who, waiting)
         try:
             _check_age(layout, environment)
+            journal.settle(layout.journal, self.lock.taken_over, lambda name: layouts.current_digest(layout, name))
             swept = release.sweep(layout)
             os.makedirs(layout.tmp, exist_ok=True)
             _repair_links(layout)
@@ -159,7 +161,9 @@ class Session:
         from ot2deploy.agent.install import install
 
         layout, blobs = self._begun()
-        return install(layout, blobs, request, self.outlet.event)
+        done = install(layout, blobs, request, self.outlet.event)
+        blobs.remove_parts()
+        return done
 
     def verify(self, request: Request) -> Answer:
         """Runs a release's checks."""
@@ -172,19 +176,28 @@ class Session:
         """Makes a release current."""
         from ot2deploy.agent.switch import switch
 
-        return switch(self._begun()[0], request, self.run, self.who)
+        with self._announced("switch", request) as layout:
+            return switch(layout, request, self.run, self.who)
 
     def rollback(self, request: Request) -> Answer:
         """Makes an earlier release current."""
         from ot2deploy.agent.switch import rollback
 
-        return rollback(self._begun()[0], request, self.run, self.who)
+        with self._announced("rollback", request) as layout:
+            return rollback(layout, request, self.run, self.who)
 
     def withdraw(self, request: Request) -> Answer:
         """Makes no release current."""
         from ot2deploy.agent.switch import withdraw
 
-        return withdraw(self._begun()[0], request, self.run, self.who)
+        with self._announced("withdraw", request) as layout:
+            return withdraw(layout, request, self.run, self.who)
+
+    def kernel(self, request: Request) -> Answer:
+        """Offers an environment to the robot's Jupyter."""
+        from ot2deploy.agent.kernel import register
+
+        return register(self._begun()[0], request, self.run, self.who)
 
     def remove(self, request: Request) -> Answer:
         """Takes an environment off the robot."""
@@ -247,6 +260,18 @@ class Session:
             raise bad_request("the first request of a session is begin")
         return self.layout, self.blobs
 
+    @contextlib.contextmanager
+    def _announced(self, op: str, request: Request) -> Iterator[layouts.Layout]:
+        """Says in the lock what is done; cut off before the journal has its line, the next run writes that."""
+        layout, environment = self._begun()[0], fields.environment(request)
+        assert self.lock is not None
+        before = layouts.current_digest(layout, environment)
+        self.lock.tell({"op": op, "environment": environment, "previous": before})
+        try:
+            yield layout
+        finally:
+            self.lock.tell(None)
+
     def _pieces(self, expected: int) -> Iterator[Data]:
         """The payload of `expected` bytes that follows a blob request. Refuses more, less, or something else."""
         while expected > 0:
@@ -290,4 +315,5 @@ OPERATIONS: dict[str, Callable[[Session, Request], Answer]] = {
     "verify": Session.verify, "switch": Session.switch, "rollback": Session.rollback, "withdraw": Session.withdraw,
     "record": Session.record, "journal": Session.journal, "remove": Session.remove, "collect": Session.collect,
     "purge": Session.purge, "unlock": Session.unlock, "activity": Session.activity,
+    "kernel": Session.kernel,
 }  # fmt: skip

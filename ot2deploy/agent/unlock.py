@@ -7,6 +7,7 @@ import signal
 import time
 
 from ot2deploy.agent import journal
+from ot2deploy.agent import layout as layouts
 from ot2deploy.agent import lock as locks
 from ot2deploy.agent.refusal import Refusal
 
@@ -32,8 +33,13 @@ def unlock(layout: Layout, run: str, who: str, force: bool) -> dict[str, Any]:
         if refusal.code != "locked" or not force:
             raise
         return _by_force(layout, run, who, refusal.data)
+    _settle(layout, lock.taken_over)
     lock.release()
     return {"state": "dead" if lock.taken_over else "free", "holder": lock.taken_over}
+
+
+def _settle(layout: Layout, holder: dict[str, Any] | None) -> None:
+    journal.settle(layout.journal, holder, lambda name: layouts.current_digest(layout, name))
 
 
 def _by_force(layout: Layout, run: str, who: str, holder: dict[str, Any]) -> dict[str, Any]:
@@ -46,6 +52,7 @@ def _by_force(layout: Layout, run: str, who: str, holder: dict[str, Any]) -> dic
         )  # fmt: skip
     lock = _taken_from(pid, layout.lock, run, who)
     try:
+        _settle(layout, lock.taken_over)
         said = "ended the session of %s (run %s)" % (holder.get("who"), holder.get("run"))
         journal.append(layout.journal, {"run": run, "who": who, "op": "unlock", "result": "ok", "detail": said})
     finally:

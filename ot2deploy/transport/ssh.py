@@ -22,7 +22,7 @@ from paramiko import common
 from builder.events import Event, Report, silent
 from ot2deploy.errors import CommandFailure, ConnectionFailure, ConnectionLost, HostKeyUnknown
 from ot2deploy.inventory import Robot
-from ot2deploy.transport import Output, keys, wording
+from ot2deploy.transport import Output, alive, keys, wording
 from ot2deploy.transport.channel import ChannelStream
 
 CONNECT_TIMEOUT = 10  # seconds, for TCP and again for banner and login
@@ -250,7 +250,8 @@ def _transport(sock: Any, **options: Any) -> paramiko.Transport:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS)
-    transport = paramiko.Transport(alive.Listening(sock), default_window_size=WINDOW, default_max_packet_size=PACKET, **options)
+    ears: Any = alive.Listening(sock)
+    transport = paramiko.Transport(ears, default_window_size=WINDOW, default_max_packet_size=PACKET, **options)
     security = transport.get_security_options()
     security.ciphers = tuple(name for name in CIPHERS if name in security.ciphers)
     security.digests = tuple(name for name in MACS if name in security.digests)
