@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from builder.files import locked, sha256_file, write_json
 
 SCHEMA = 1
 SHA256 = re.compile(r"[0-9a-f]{64}")
+MARK_EVERY = 3600.0  # seconds: a blob's last use is known to the hour
+RETIRED = ".retired"  # what a record is called while its blob is removed
 FILENAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!-]{0,250}")
 
 
@@ -56,6 +60,8 @@ class Store:
         if verify or stamp != record["stamp"]:
             with self.lock(f"blob-{sha256}"):  # what another process has just made good must not be removed
                 return self._hashed(sha256)
+        if not self._mark_used(sha256):
+            return None  # it is just being retired
         return Blob(filename=record["filename"], sha256=sha256, size=record["size"], path=path)
 
     def _hashed(self, sha256: str) -> Blob | None:
@@ -138,6 +144,44 @@ class Store:
         """Removes a blob and its record."""
         self._record_path(sha256).unlink(missing_ok=True)
         shutil.rmtree(self.root / "blobs" / sha256, ignore_errors=True)
+
+    def used(self, sha256: str) -> float:
+        """When a blob was last given out, in seconds since the epoch, to the hour; 0 where there is none."""
+        try:
+            return self._record_path(sha256).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def retire(self, sha256: str, before: float) -> bool:
+        """Removes a blob unless it was given out after `before`, which some process may then be using.
+
+        The record is moved away before it is looked at: whoever asks meanwhile finds no blob, or has marked it.
+        """
+        record = self._record_path(sha256)
+        retired = record.with_suffix(RETIRED)
+        with self.lock(f"blob-{sha256}"):
+            try:
+                record.replace(retired)
+            except FileNotFoundError:
+                return False
+            if retired.stat().st_mtime > before:
+                retired.replace(record)
+                return False
+            shutil.rmtree(self.root / "blobs" / sha256, ignore_errors=True)
+            retired.unlink()
+        return True
+
+    def _mark_used(self, sha256: str) -> bool:
+        """Notes that a blob is given out now. False where it has no record any more."""
+        path = self._record_path(sha256)
+        try:
+            if abs(time.time() - path.stat().st_mtime) > MARK_EVERY:
+                os.utime(path)
+        except FileNotFoundError:
+            return False
+        except OSError:  # a store that only others may write to
+            pass
+        return True
 
     def answer(self, kind: str, key: str) -> Any:
         """What was kept for a question (`kind` and the digest of all it depends on), or None."""

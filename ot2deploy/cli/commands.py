@@ -44,8 +44,8 @@ MORE = {
     "index": "A package index of wheels for robots, which pip, uv and ot2deploy read: one branch for each profile.",
     "token": "Who may read from an index's server or upload to it: create, list, revoke.",
     "toolchain": "What wheels are built with: show, prepare.",
-    "store": "Wheels that this machine keeps: path, verify.",
-    "sim": "Simulated robots: plan, up, status, busy, idle, restart, reset, down.",
+    "store": "Wheels that this machine keeps: path, verify, gc.",
+    "sim": "Simulated robots: plan, up, status, busy, idle, restart, reset, update, down.",
     "completion": "Print the script that completes our command lines.",
 }
 

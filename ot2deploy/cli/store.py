@@ -6,24 +6,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ot2deploy.cli import options, units
+from ot2deploy.cli import options, store_gc, units
 from ot2deploy.cli.group import Group
 from ot2deploy.cli.result import Answer, Shown, lines
 
 if TYPE_CHECKING:
     from builder.store import Store
+    from ot2deploy.project import Project
 
 
 @click.group("store", cls=Group)
 def command() -> None:
-    """Wheels that this machine keeps: path, verify."""
+    """Wheels that this machine keeps: path, verify, gc."""
 
 
 @command.command("path")
 @options.output
 def path() -> Shown:
     """Show where the store is; OT2DEPLOY_CACHE moves it."""
-    root = _store().root
+    from ot2deploy.project import Project
+
+    root = open_store(Project.find()).root
     return Shown(result=Answer(data={"path": str(root)}), parts=(lines(str(root)),))
 
 
@@ -34,7 +37,9 @@ def verify() -> Shown:
 
     What was removed comes again when it is needed.
     """
-    store = _store()
+    from ot2deploy.project import Project
+
+    store = open_store(Project.find())
     found = [(sha256, store.blob(sha256, verify=True)) for sha256 in store.hashes()]
     good = [blob for _, blob in found if blob]
     removed = [sha256 for sha256, blob in found if not blob]
@@ -49,8 +54,11 @@ def verify() -> Shown:
     )
 
 
-def _store() -> Store:
+def open_store(project: Project) -> Store:
+    """The store that a project's commands use."""
     from ot2deploy.engine import open_for
-    from ot2deploy.project import Project
 
-    return open_for(Project.find()).store
+    return open_for(project).store
+
+
+command.add_command(store_gc.command)
