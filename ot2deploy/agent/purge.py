@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from ot2deploy.agent import fields, release, running, shared, statefile
+from ot2deploy.agent import fields, kernel, release, running, shared, statefile
 from ot2deploy.agent.remove import in_use, remove_path
 from ot2deploy.agent.used import blob_paths
 
@@ -34,6 +34,7 @@ def purge(layout: Layout, force: bool = False) -> dict[str, Any]:
     for name in names:  # nothing half-removed is ever current
         statefile.remove(layout.current(name))
     shared.clear(layout)
+    kernel.remove(layout)
     for name in names:
         remove_path(layout.environment(name))
     for _, path in blob_paths(layout):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from ot2deploy.agent import fields, journal, release, running, shared, statefile, used
+from ot2deploy.agent import fields, journal, kernel, release, running, shared, statefile, used
 from ot2deploy.agent import layout as layouts
 from ot2deploy.agent.refusal import Refusal
 
@@ -44,6 +44,7 @@ def remove(layout: Layout, request: Request, run: str, who: str) -> dict[str, An
     statefile.sync_directory(directory)
     if environment == shared.NAME:
         shared.clear(layout)
+    kernel.remove(layout, environment)
     for path in blobs:
         remove_path(path)
     for digest in digests:

@@ -88,7 +88,7 @@ def create(directory: Path, name: str, python: Path | None = None, *, serial: st
             script.unlink()
     site = root / "usr" / "lib" / "python{}.{}".format(*facts["version"]) / "site-packages"
     _link_pip(facts, site)
-    for path in ("etc", "tmp", "var/data", "var/home", "var/lib", "var/user-packages"):
+    for path in ("etc", "tmp", "var/data", "var/home", "var/lib/jupyter/data", "var/user-packages"):
         (root / path).mkdir(parents=True, exist_ok=True)
     if not (root / "etc" / "VERSION.json").exists():
         files.write_json(root / "etc" / "VERSION.json", _version(name))
