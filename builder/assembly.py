@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from builder.acquire import Acquired
@@ -15,11 +16,18 @@ from builder.store import Store
 
 
 def bundle_of(
-    environment: Environment, profile: Profile, engine: Engine, acquired: Sequence[Acquired], locked: Lock
+    environment: Environment,
+    profile: Profile,
+    engine: Engine,
+    acquired: Sequence[Acquired],
+    locked: Lock,
+    provided: Mapping[str, str] | None = None,
 ) -> Bundle:
-    """The bundle of these wheels, sorted by name."""
+    """The bundle of these wheels, sorted by name; `provided` are packages that are there and were left out."""
     store = engine.store
     ordered = sorted(acquired, key=lambda item: item.wanted.name)
+    if environment.shared and environment.live is None:
+        environment = replace(environment, live=tuple(map(import_check, requested_modules(ordered, store))))
     return assemble(
         environment,
         profile,
@@ -28,22 +36,28 @@ def bundle_of(
         quick=default_checks(ordered, engine) if environment.quick is None else environment.quick,
         as_of=locked.as_of,
         lock=locked.digest,
+        provided=provided,
     )
 
 
 def default_checks(acquired: Sequence[Acquired], engine: Engine) -> list[Check]:
     """An import of every top-level module of what was asked for, but of private ones; and the checks of recipes."""
+    wanted = [item.wanted for item in acquired]
+    recipes = [engine.tools.recipe(one.name, one.version, engine.search.packages) for one in wanted]
+    named = [check for recipe in recipes if recipe for check in recipe.checks]
+    return [*map(import_check, requested_modules(acquired, engine.store)), *named]
+
+
+def requested_modules(acquired: Sequence[Acquired], store: Store) -> list[str]:
+    """The top-level modules of what was asked for, but private ones, sorted."""
     modules = {
         module
         for item in acquired
         if item.wanted.requested
-        for module in (engine.store.record(item.blob.sha256) or {}).get("top_level", ())
+        for module in (store.record(item.blob.sha256) or {}).get("top_level", ())
         if not module.startswith("_")
     }
-    wanted = [item.wanted for item in acquired]
-    recipes = [engine.tools.recipe(one.name, one.version, engine.search.packages) for one in wanted]
-    named = [check for recipe in recipes if recipe for check in recipe.checks]
-    return [*(import_check(module) for module in sorted(modules)), *named]
+    return sorted(modules)
 
 
 def _row(item: Acquired, store: Store) -> dict[str, Any]:

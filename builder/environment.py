@@ -75,7 +75,8 @@ class Environment:
     `requirements` and `constraints` are PEP 508 strings, `local` absolute paths of projects, modules and files beside
     them. `as_of` is a date (YYYY-MM-DD): nothing uploaded later is considered; None means the day of the first lock.
     `python` is the oldest Python the lock must hold for. `quick`, `deep` and `live` are None where nobody gave checks.
-    `source` says what the target was: environment, recipe, requirement, path, wheel or url.
+    A `shared` one stands beside the packages of the robot's own software, of which `provided` has names (as indexes
+    compare them) and versions. `source` says what the target was: environment, recipe, requirement, path, wheel or url.
     """
 
     name: str
@@ -91,6 +92,8 @@ class Environment:
     variables: Mapping[str, str] = field(default_factory=dict)
     system_packages: bool = False
     install_method: str | None = None
+    shared: bool = False
+    provided: Mapping[str, str] = field(default_factory=dict)
     source: str = "environment"
     path: Path | None = None
 
@@ -105,6 +108,13 @@ class Environment:
     def wanted(self) -> tuple[str, ...]:
         """What a person would say is in it: the requirements, and the names of local files and directories."""
         return (*self.requirements, *(f"./{path.name}" for path in self.local))
+
+    @property
+    def lock_name(self) -> str:
+        """What its lock is called. A shared one is locked around what a robot has: robots that differ have others."""
+        if not self.shared:
+            return self.name
+        return f"{self.name}-{digest_of([list(self.wanted), list(self.constraints), dict(self.provided)])[:12]}"
 
     @property
     def digest(self) -> str:
@@ -124,6 +134,8 @@ class Environment:
                 "variables": dict(self.variables),
                 "system_packages": self.system_packages,
                 "install_method": self.install_method,
+                "shared": self.shared,
+                "provided": dict(self.provided),
             }
         )
 

@@ -18,6 +18,7 @@ from builder.fetch import Fetcher, public
 from builder.files import digest_of, sha256_bytes, sha256_file, write_bytes
 from builder.index.layout import OWN
 from builder.local import LocalFile
+from builder.provided import compile_beside
 from builder.resolving import PAGE, directory_of, for_resolving, is_tree
 from builder.uv import Question
 
@@ -106,7 +107,7 @@ def lock(
     with tempfile.TemporaryDirectory(prefix="ot2deploy-lock-") as work:
         made = Path(work) / "pylock.toml"
         try:
-            parents = uv.compile_lock(question, made)
+            parents = compile_beside(uv, question, environment.provided, made)
         except BuildFailure as error:
             error.subject = error.subject or environment.name
             raise
@@ -146,7 +147,7 @@ def current(environment: Environment, where: Path, local: Sequence[LocalFile], u
 
 def path_of(environment: Environment, where: Path) -> Path:
     """The lock's file name, in which PEP 751 allows no further dot."""
-    return where / f"pylock.{environment.name.replace('.', '-')}.toml"
+    return where / f"pylock.{environment.lock_name.replace('.', '-')}.toml"
 
 
 def read(environment: Environment, where: Path) -> Lock | None:
@@ -184,6 +185,7 @@ def input_key(environment: Environment, local: Sequence[LocalFile], uv_version: 
             "indexes": [[index.name, public(index.url)] for index in environment.indexes],
             "local": sorted([file.name, file.sha256] for file in local),
             "uv": uv_version,
+            **({"provided": dict(environment.provided)} if environment.provided else {}),
         }
     )
 

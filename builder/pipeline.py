@@ -36,9 +36,10 @@ def _make_bundle(environment: Environment, profile: Profile, engine: Engine, rep
         return known
     from builder.acquire import acquire_all
     from builder.assembly import bundle_of
+    from builder.provided import left_out
     from builder.selection import select
 
-    wanted = select(locked, profile, local=[file.sha256 for file in files])
+    wanted, there = left_out(select(locked, profile, local=[file.sha256 for file in files]), environment.provided)
     report(Event(subject=profile.name, stage="select", message=counted(len(wanted), "package"), level="info"))
     acquired = acquire_all(
         wanted,
@@ -49,7 +50,7 @@ def _make_bundle(environment: Environment, profile: Profile, engine: Engine, rep
         as_of=locked.as_of,
         report=report,
     )
-    bundle = bundle_of(environment, profile, engine, acquired, locked)
+    bundle = bundle_of(environment, profile, engine, acquired, locked, there)
     remembered.keep(key, bundle, engine.store)
     return bundle
 
@@ -72,8 +73,8 @@ def _locked(environment: Environment, engine: Engine, files: tuple[LocalFile, ..
     # Offline there is no use in asking for a lock by the very uv that is installed now.
     accepted = None if engine.offline else engine.uv_version()
     asked, environment = environment, limited(environment, engine)
-    with engine.store.lock(f"lock-{environment.name}"):
-        upgrade = engine.upgrade and environment.name not in engine.upgraded
+    with engine.store.lock(f"lock-{environment.lock_name}"):
+        upgrade = engine.upgrade and environment.lock_name not in engine.upgraded
         if not upgrade and (known := current(environment, engine.locks, files, accepted)):
             return known
         report(Event(subject=environment.name, stage="lock", message="resolving with uv"))
@@ -90,7 +91,7 @@ def _locked(environment: Environment, engine: Engine, files: tuple[LocalFile, ..
                 )
             raise
         _tell_broken(made, engine, report)
-        engine.upgraded.add(environment.name)
+        engine.upgraded.add(environment.lock_name)
         if upgrade and environment.indexes:
             remembered.renew(made, engine.store)
     report(Event(subject=environment.name, stage="lock", message=f"locked as of {made.as_of}", level="done"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from builder.environment import NAME, Check, Environment
 from builder.errors import BuildFailure
-from builder.files import digest_of
+from builder.files import canonical_json, digest_of
 from builder.profile import Profile
 from builder.store import FILENAME, SHA256, Blob
 
@@ -60,8 +60,10 @@ def assemble(
     quick: Iterable[Check],
     as_of: str,
     lock: str,
+    provided: Mapping[str, str] | None = None,
 ) -> Bundle:
-    """The bundle of these wheels (rows of a manifest, in the order of `blobs`); `lock` is the lock's digest."""
+    """The bundle of these wheels (rows of a manifest, in the order of `blobs`); `lock` is the lock's digest, `provided`
+    names and versions of packages that were left out, being there."""
     manifest = {
         "schema": SCHEMA,
         "layout": LAYOUT,
@@ -81,6 +83,8 @@ def assemble(
         "lock": lock,
         "install_method": environment.install_method,
     }
+    if environment.shared:
+        manifest |= {"shared": True, "constraints": list(environment.constraints), "provided": dict(provided or {})}
     return Bundle(manifest={**manifest, "digest": digest(manifest)}, blobs=tuple(blobs))
 
 
@@ -100,15 +104,19 @@ def digest(manifest: Mapping[str, Any]) -> str:
 
 def validated(value: Any, origin: str) -> dict[str, Any]:
     """A manifest that came from outside, every name in it safe and its digest right. Raises BundleFailure."""
-    if not isinstance(value, dict) or not isinstance(value.get("schema"), int):
+    if not isinstance(value, dict) or type(value.get("schema")) is not int or type(value.get("layout")) is not int:
         raise BundleFailure(f"{origin} holds no manifest")
-    if value["schema"] > SCHEMA or value.get("layout", 0) > LAYOUT:
+    if value["schema"] > SCHEMA or value["layout"] > LAYOUT:
         raise BundleFailure(f"{origin} was made by a newer ot2deploy", next="Upgrade ot2deploy.")
     wrong = sorted(key for key, good in _SHAPES.items() if not _holds(good, value.get(key)))
     if wrong:
         raise BundleFailure(f"{origin}: its manifest is not in order", why=f"Missing or wrong: {', '.join(wrong)}.")
     if len({row["filename"] for row in value["wheels"]}) != len(value["wheels"]):
         raise BundleFailure(f"{origin}: its manifest lists a wheel twice")
+    try:
+        canonical_json(value)
+    except (UnicodeEncodeError, RecursionError) as error:  # half characters, which JSON may have and files cannot
+        raise BundleFailure(f"{origin}: its manifest has text that is none", next="Get the file again.") from error
     if digest(value) != value["digest"]:
         raise BundleFailure(f"{origin}: its manifest does not have the digest it states", next="Get the file again.")
     return value
