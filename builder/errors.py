@@ -56,9 +56,14 @@ class Failure(Exception):
         }
 
     def lines(self) -> list[str]:
-        """The failure as lines of text, the first one complete in itself."""
+        """The failure as lines of text, the first one complete in itself; none steers a terminal."""
         rest = [*self.details, *filter(None, (self.why, self.next))]
-        return [str(self), *(f"  {line}" for text in rest for line in text.splitlines())]
+        return [_printable(str(self)), *(f"  {_printable(line)}" for text in rest for line in text.splitlines())]
+
+
+def _printable(text: str) -> str:
+    """Text without control characters but line ends: some of what failures say was printed by programs, or by robots."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text.expandtabs())
 
 
 class UsageFailure(Failure):

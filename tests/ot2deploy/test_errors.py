@@ -50,3 +50,8 @@ def test_a_failure_reads_in_three_parts():
     )
     assert failure.lines() == ["otto: the robot refuses our key", "  It was reset.", "  Run this."]
     assert failure.as_dict()["code"] == "auth-refused"
+
+
+def test_what_a_robot_printed_steers_no_terminal():
+    failure = Failure("pip said \x1b[2J", details=("a\tb\x1b]0;owned\x07", "\x9b2J"), why="c\rd", subject="ot\x08to")
+    assert failure.lines() == ["ot?to: pip said ?[2J", "  a       b?]0;owned?", "  ?2J", "  c", "  d"]
