@@ -62,7 +62,7 @@ class Failure(Exception):
 
 
 def _printable(text: str) -> str:
-    """Text without control characters but line ends: some of what failures say was printed by programs, or by robots."""
+    """Text without control characters but line ends: programs and robots printed some of what failures say."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text.expandtabs())
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from rich import box
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from builder.events import Report
 from ot2deploy.cli import result as parts
+from ot2deploy.cli.journal_lines import safe
 from ot2deploy.cli.live import LiveProgress
 
 PIPE_WIDTH = 400  # a table in a pipe is not folded, but for columns that say so
@@ -36,7 +38,7 @@ def result(shown: parts.Shown) -> None:
     console = _console(sys.stdout)
     for part in shown.parts:
         if isinstance(part, parts.Table):
-            _print_table(console, part)
+            _print_table(console, _harmless(part))
         else:
             for line in part.lines:
                 console.print(Text(line, style=STYLES[part.style]), soft_wrap=True)
@@ -66,6 +68,12 @@ def _console(stream: object) -> Console:
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     return console
+
+
+def _harmless(part: parts.Table) -> parts.Table:
+    """The table without letters that would steer a terminal; robots and other people wrote some of its cells."""
+    cells = (tuple("\n".join(map(safe, cell.split("\n"))) for cell in row) for row in part.rows)
+    return replace(part, rows=tuple(cells))
 
 
 def _print_table(console: Console, part: parts.Table) -> None:

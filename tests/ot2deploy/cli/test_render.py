@@ -88,3 +88,8 @@ def test_times(seconds, text):
 
 def test_counts():
     assert [units.count(n, "robot") for n in (0, 1, 2)] == ["0 robots", "1 robot", "2 robots"]
+
+
+def test_a_cell_steers_no_terminal(capsys):
+    part = table(("package", "by"), [("numpy\x1b[2J", "a\x07\nb\tc")])
+    assert drawn(capsys, part).splitlines() == ["package    by", "numpy?[2J  a?", "           b       c"]
