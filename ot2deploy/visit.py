@@ -52,9 +52,13 @@ class Fleet:
         return self.jobs or fleet.JOBS
 
     def begin(self) -> None:
-        """Starts to connect to every robot: they are slow to let us in, and there is something to prepare meanwhile."""
-        crew = fleet.Crew(min(self.at_once, len(self.links)), "connect")
-        for link in self.links.values():
+        """Starts to connect to the first robots: they are slow to let us in, and there is something to prepare meanwhile.
+
+        Those that are not worked on at once are connected to when it is their turn.
+        """
+        links = list(self.links.values())[: self.at_once]
+        crew = fleet.Crew(len(links), "connect")
+        for link in links:
             link.begin(crew.submit)
         crew.dismiss()
 

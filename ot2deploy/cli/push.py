@@ -8,14 +8,15 @@ import click
 
 from ot2deploy.cli import options, units
 from ot2deploy.cli.outcomes import failures, release
-from ot2deploy.cli.result import Part, Shown, Table, lines, table
+from ot2deploy.cli.result import Part, Shown, Style, Table, lines, table
 
 if TYPE_CHECKING:
     from ot2deploy.rollout.outcome import PushResult, RobotResult
+    from ot2deploy.rollout.waves import Policy
 
 # Unpacking trees took at most this share of what pip and compiling took on an emulated ARM robot (docs/benchmarks.md).
 TREE_SHARE = 0.25
-STAGES = ("probe", "bundle", "pack", "send", "install", "compile", "verify", "switch")
+STAGES = ("probe", "bundle", "pack", "send", "install", "compile", "verify", "switch", "live", "undo")
 
 
 @click.command("push")
@@ -26,6 +27,23 @@ STAGES = ("probe", "bundle", "pack", "send", "install", "compile", "verify", "sw
     "--install-method", "method", type=click.Choice(("pip", "tree")),
     help="How files get into a release: the robot's own pip, or trees made by pip on this machine.",
 )  # fmt: skip
+@click.option("--canary", metavar="N|N%", help="Switch this many robots first; if one fails, no other is switched.")
+@click.option(
+    "--batch", metavar="N|N%", help="Switch so many robots at a time, each time when the last have succeeded."
+)
+@click.option(
+    "--max-fail", metavar="N|N%",
+    help="Stop when more robots fail than this; without it, none may with --canary or --batch, else all.",
+)  # fmt: skip
+@click.option("--all-or-none", is_flag=True, help="Where the push stops so, take back what it has switched.")
+@click.option(
+    "--wait-idle", type=options.DURATION, metavar="TIME",
+    help="Wait so long (90s, 30m, 2h) for busy robots to be idle; without it they are left staged.",
+)  # fmt: skip
+@click.option("--transfers", type=click.IntRange(min=1), metavar="N", help="How many robots to send to at once; 8.")
+@click.option(
+    "--installs", type=click.IntRange(min=1), metavar="N", help="How many robots to install on at once; all of -j."
+)
 @options.no_repair
 @options.offline
 @options.output
@@ -34,24 +52,51 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
 
     TARGET is an environment, a recipe, a requirement (numpy==1.26.4), a path, a wheel, a URL with #sha256=, or a
     bundle file. Each robot ends with a verified release, or exactly as it was.
+
+    With --canary or --batch every robot is staged first (sent to, installed on, checked), then switched in waves. A
+    robot that runs a protocol is staged, and switched when it is idle (--wait-idle) or by the next push.
+
+    Exit codes: 0 all robots are as wanted, 4 a release was switched to and taken back, 3 some robots are as wanted,
+    1 none.
     """
+    how = {name: where.pop(name) for name in ("wait_idle", "transfers", "installs")}
+    policy = _policy(**{name: where.pop(name) for name in ("canary", "batch", "max_fail", "all_or_none")})
     with options.visiting(**where) as fleet:
         fleet.begin()  # while the rest is imported and the target looked up
         from ot2deploy.rollout.push import PushRequest, push
 
         result = push(
             PushRequest(
-                fleet=fleet, target=target, dry_run=dry_run, method=method, repair=not no_repair, offline=offline
+                fleet=fleet,
+                target=target,
+                dry_run=dry_run,
+                method=method,
+                repair=not no_repair,
+                offline=offline,
+                policy=policy,
+                **how,
             )
         )
     return Shown(result=result, parts=_planned(result) if dry_run else _pushed(result))
+
+
+def _policy(canary: str | None, batch: str | None, max_fail: str | None, all_or_none: bool) -> Policy:
+    from ot2deploy.rollout.waves import Policy, Share
+
+    def share(text: str | None, option: str) -> Share | None:
+        return None if text is None else Share.parse(text, option)
+
+    return Policy(
+        canary=share(canary, "--canary"), batch=share(batch, "--batch"), max_fail=share(max_fail, "--max-fail"),
+        all_or_none=all_or_none,
+    )  # fmt: skip
 
 
 def _planned(result: PushResult) -> tuple[Part, ...]:
     rows = [
         (
             plan.robot, plan.profile, plan.action.value, release(plan.digest), release(plan.current), str(plan.send),
-            units.size(plan.send_bytes), str(plan.reuse), "; ".join(plan.reasons),
+            units.size(plan.send_bytes), str(plan.reuse), "; ".join([*plan.reasons, *filter(None, [row.note])]),
         )
         for row in result.rows
         if (plan := row.plan) is not None
@@ -65,12 +110,6 @@ def _planned(result: PushResult) -> tuple[Part, ...]:
 
 
 def _pushed(result: PushResult) -> tuple[Part, ...]:
-    failed = sum(row.failure is not None for row in result.rows)
-    end = (
-        f"{units.count(len(result.rows), 'robot')}, {failed} failed"
-        if failed
-        else f"{units.count(len(result.rows), 'robot')} as wanted"
-    )
     record = (lines(f"run record: {result.record}", style="dim"),) if result.record else ()
     return (
         lines(f"{result.environment}: {result.origin}", style="title"),
@@ -78,9 +117,35 @@ def _pushed(result: PushResult) -> tuple[Part, ...]:
         *_stages(result.rows),
         *_saving(result.rows),
         *failures(row.failure for row in result.rows),
-        lines("", f"{end} after {units.seconds(result.seconds)}", style="bad" if failed else "good"),
+        *_waves(result),
+        lines("", f"{_end(result)} after {units.seconds(result.seconds)}", style=_style(result)),
         *record,
     )
+
+
+def _waves(result: PushResult) -> tuple[Part, ...]:
+    waves = [f"wave {number}: {', '.join(wave)}" for number, wave in enumerate(result.waves, 1)]
+    return (lines("", *waves),) if waves else ()
+
+
+def _end(result: PushResult) -> str:
+    """The whole push in one line: how many robots are as wanted, and what the others are."""
+    total = units.count(len(result.rows), "robot")
+    outcomes = [row.outcome for row in result.rows]
+    if all(outcome == "no change" for outcome in outcomes):
+        return f"nothing to do on {total}"
+    others = [word for word in ("rolled back", "failed", "staged", "stopped", "not tried") if word in outcomes]
+    if not others:
+        return f"{total} as wanted"
+    counted = ", ".join(f"{outcomes.count(word)} {word}" for word in others)
+    stopped = f"; stopped: {result.stopped}" if result.stopped else ""
+    return f"{total}: {sum(row.good for row in result.rows)} as wanted, {counted}{stopped}"
+
+
+def _style(result: PushResult) -> Style:
+    if all(row.good for row in result.rows):
+        return "good"
+    return "bad" if any(row.failure or row.outcome == "rolled back" for row in result.rows) else "warning"
 
 
 def _saving(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
@@ -99,7 +164,7 @@ def _saving(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
 
 
 def _robots(rows: tuple[RobotResult, ...]) -> Table:
-    columns = ("robot", "profile", "outcome", "release", "method", "sent", "bytes", "reused", "checks")
+    columns = ("robot", "profile", "outcome", "release", "method", "sent", "bytes", "reused", "checks", "why")
     return table(columns, [_row(row) for row in rows], right=columns[5:8])
 
 
@@ -109,8 +174,8 @@ def _row(row: RobotResult) -> tuple[str, ...]:
     passed = sum(bool(check["ok"]) for check in row.checks)
     checks = f"{passed} of {len(row.checks)}" if row.checks else ""
     if done is None:
-        return (*head, "", "", "", "", checks)
-    return (*head, done.method, str(done.sent), units.size(done.bytes_sent), str(done.reused), checks)
+        return (*head, "", "", "", "", checks, row.note)
+    return (*head, done.method, str(done.sent), units.size(done.bytes_sent), str(done.reused), checks, row.note)
 
 
 def _stages(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:

@@ -1,21 +1,23 @@
-"""One robot's part of a push: stage, install, verify, switch."""
+"""One robot's part of a push over an open session: stage (send, install, check), switch (and check again), undo."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from builder.bundle import Bundle
 from builder.errors import Failure
-from builder.events import Event, Report
 from builder.store import Blob
 from ot2deploy.agent_client import AgentSession, open_agent
-from ot2deploy.checking import run_checks
-from ot2deploy.errors import ConnectionFailure, RobotFailure, TransferFailure
+from ot2deploy.checking import Checked, run_checks
+from ot2deploy.errors import ConnectionFailure, NotInstalled, RobotFailure, RolledBack, TransferFailure
 from ot2deploy.inventory import Robot
+from ot2deploy.rollout.clock import Clock
+from ot2deploy.rollout.executor import Slots
+from ot2deploy.rollout.halt import Halt, Halted
 from ot2deploy.rollout.plan import Action, Plan
 from ot2deploy.transport import Session
 
@@ -27,7 +29,10 @@ STAYS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What was done to one robot: files sent and found there, bytes sent, check results, the release before."""
+    """What was done to one robot: files sent and found there, bytes sent, check results, the release before.
+
+    `switched` is false where the release was staged only.
+    """
 
     method: str
     sent: int = 0
@@ -35,13 +40,14 @@ class Deployment:
     bytes_sent: int = 0
     checks: tuple[dict[str, Any], ...] = ()
     previous: str | None = None
+    switched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What to do to one robot: the plan, the bundle and, for the tree method, its wheels as packs.
 
-    `run` is the run's id, `fingerprint` the robot's as it was probed.
+    `run` is the run's id, `fingerprint` the robot's as it was probed. A release is staged, switched to, or both.
     """
 
     plan: Plan
@@ -49,58 +55,62 @@ class Order:
     packs: tuple[Blob, ...] = ()
     run: str
     fingerprint: str
+    stage: bool = True
+    switch: bool = True
+
+    @property
+    def checks(self) -> Mapping[str, Any]:
+        """The checks of the bundle, by when they are run."""
+        checks: Mapping[str, Any] = self.bundle.manifest["checks"]
+        return checks
 
 
-class Clock:
-    """Seconds per stage; a stage entered twice (after a lost connection) adds up."""
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """When a step may begin: whether the push goes on, whose turn it is, and whether the robot may be switched now."""
 
-    def __init__(self, robot: str, report: Report) -> None:
-        self.seconds: dict[str, float] = {}
-        self.report, self._robot = report, robot
-
-    @contextmanager
-    def stage(self, name: str, message: str = "") -> Iterator[None]:
-        """Reports the beginning of a stage and adds its time."""
-        self.tell(name, message)
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.add(name, time.monotonic() - start)
-
-    def add(self, name: str, seconds: float) -> None:
-        """Adds seconds to a stage."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-
-    def tell(self, stage: str, message: str, level: str = "progress") -> None:
-        """Reports something about a stage."""
-        self.report(Event(subject=self._robot, stage=stage, message=message, level=level))
+    halt: Halt
+    slots: Slots
+    may_switch: Callable[[AgentSession], bool]
 
 
-def deploy(session: Session, robot: Robot, order: Order, clock: Clock) -> Deployment:
-    """Carries out a plan over an open session. Every step may be repeated after a lost connection.
+def deploy(session: Session, robot: Robot, order: Order, clock: Clock, turn: Turn) -> Deployment:
+    """Carries out an order over an open session. Every step may be repeated after a lost connection.
 
-    The new release becomes current only after its quick checks passed. Raises RobotFailure; `current` is then what
-    it was before, and the robot's journal says why.
+    The new release becomes current only after its quick checks passed, and stays so only if its live ones do. Raises
+    RobotFailure; `current` is then what it was before, and the robot's journal says why. Raises Halted between steps.
     """
-    plan, manifest = order.plan, order.bundle.manifest
-    with (
-        open_agent(
-            session, robot, run=order.run, environment=plan.environment, fingerprint=order.fingerprint,
-            report=clock.report,
-        ) as agent,
-        _journalled(agent, plan),
-    ):  # fmt: skip
-        done = _install(agent, order, clock)
-        with clock.stage("verify"):
-            results = run_checks(agent, plan.environment, plan.digest, manifest["checks"]["quick"], order.fingerprint)
+    plan = order.plan
+    done: dict[str, Any] = {}
+    with _agent(session, robot, order, clock) as agent, _journalled(agent, plan):
+        if order.stage:
+            done |= _install(agent, order, clock, turn)
+            results = _checked(agent, order, clock, turn)
             results.raise_failed(robot.name, STAYS[plan.action is Action.VERIFY])
-        with clock.stage("switch"):
-            previous = agent.request("switch", environment=plan.environment, digest=plan.digest)["previous"]
-    return Deployment(method=plan.method, **done, checks=results.results, previous=previous)
+            done["checks"] = results.results
+        if order.switch and turn.may_switch(agent):
+            with suppress(Halted), turn.halt.working():
+                done["previous"] = _switch(agent, robot, order, clock)
+                done["switched"] = True
+    return Deployment(method=plan.method, **done)
 
 
-def _install(agent: AgentSession, order: Order, clock: Clock) -> dict[str, int]:
+def undo(session: Session, robot: Robot, order: Order, clock: Clock) -> None:
+    """Makes current again what was so before the push. Raises RobotFailure."""
+    with _agent(session, robot, order, clock) as agent, clock.stage("undo"):
+        _take_back(agent, order.plan)
+
+
+@contextmanager
+def _agent(session: Session, robot: Robot, order: Order, clock: Clock) -> Iterator[AgentSession]:
+    with open_agent(
+        session, robot, run=order.run, environment=order.plan.environment, fingerprint=order.fingerprint,
+        report=clock.report,
+    ) as agent:  # fmt: skip
+        yield agent
+
+
+def _install(agent: AgentSession, order: Order, clock: Clock, turn: Turn) -> dict[str, int]:
     """Makes sure that the release is there; returns counts of files and bytes sent and reused."""
     plan, manifest = order.plan, order.bundle.manifest
     if plan.action is not Action.INSTALL:
@@ -108,35 +118,82 @@ def _install(agent: AgentSession, order: Order, clock: Clock) -> dict[str, int]:
         agent.request("install", manifest=manifest, method="pip")
         return {}
     kind, blobs = ("packs", order.packs) if plan.method == "tree" else ("wheels", order.bundle.blobs)
-    done = _send(agent, kind, blobs, clock)
+    done = _send(agent, kind, blobs, clock, turn)
     try:
-        _make(agent, order, clock)
+        _make(agent, order, clock, turn)
     except TransferFailure as damaged:
         # Some of what was there already is not what it was; the agent has removed all of that.
         clock.tell("install", f"{damaged.what}; sent again", level="warning")
-        again = _send(agent, kind, blobs, clock)
+        again = _send(agent, kind, blobs, clock, turn)
         done = {name: done[name] + again[name] for name in done}
         done["reused"] = len({blob.sha256 for blob in blobs}) - done["sent"]
-        _make(agent, order, clock)
+        _make(agent, order, clock, turn)
     return done
 
 
-def _send(agent: AgentSession, kind: str, blobs: Sequence[Blob], clock: Clock) -> dict[str, int]:
-    with clock.stage("send"):
+def _send(agent: AgentSession, kind: str, blobs: Sequence[Blob], clock: Clock, turn: Turn) -> dict[str, int]:
+    waits = partial(clock.tell, "wait", "for its turn to be sent to")
+    with turn.slots.transfer(waits), turn.halt.working(), clock.stage("send"):
         stats = agent.send(kind, blobs, clock.report)
     return {"sent": stats.sent, "reused": stats.reused, "bytes_sent": stats.bytes}
 
 
-def _make(agent: AgentSession, order: Order, clock: Clock) -> None:
+def _make(agent: AgentSession, order: Order, clock: Clock, turn: Turn) -> None:
     """Has the release made, and divides the time as the robot measured it; the way there and back is "install"."""
     packs = [{"sha256": pack.sha256, "filename": pack.filename} for pack in order.packs]
-    start = time.monotonic()
-    clock.tell("install", "")
-    answer = agent.request("install", manifest=order.bundle.manifest, method=order.plan.method, packs=packs)
+    with _installing(turn, clock), turn.halt.working(), clock.stage("install"):
+        answer = agent.request("install", manifest=order.bundle.manifest, method=order.plan.method, packs=packs)
     compiling = float(answer["seconds"]["compile"])
-    clock.add("install", max(0.0, time.monotonic() - start - compiling))
     if compiling:
-        clock.add("compile", compiling)
+        clock.move(compiling, "install", "compile")
+
+
+def _installing(turn: Turn, clock: Clock) -> AbstractContextManager[None]:
+    return turn.slots.install(partial(clock.tell, "wait", "for its turn to be installed on"))
+
+
+def _checked(agent: AgentSession, order: Order, clock: Clock, turn: Turn) -> Checked:
+    with _installing(turn, clock), turn.halt.working(), clock.stage("verify"):
+        return run_checks(agent, order.plan.environment, order.plan.digest, order.checks["quick"], order.fingerprint)
+
+
+def _switch(agent: AgentSession, robot: Robot, order: Order, clock: Clock) -> str | None:
+    """Makes the release current and runs its live checks. Returns the release before; raises RolledBack."""
+    plan = order.plan
+    with clock.stage("switch"):
+        previous: str | None = agent.request("switch", environment=plan.environment, digest=plan.digest)["previous"]
+    live = order.checks.get("live") or []
+    if not live:
+        return previous
+    try:
+        with clock.stage("live"):
+            results = run_checks(agent, plan.environment, plan.digest, live, order.fingerprint, depth="live")
+            results.raise_failed(robot.name, STAYS[True])
+    except ConnectionFailure:
+        raise  # nothing is known of the release; it is tried again
+    except RobotFailure as failure:
+        if plan.action is Action.VERIFY:
+            raise
+        with clock.stage("undo"):
+            again = _take_back(agent, plan)
+        raise RolledBack(
+            f"{failure.what}, after the switch; {again}",
+            subject=robot.name,
+            why="It passed its checks before the switch, and failed one that is run afterwards.",
+            next=failure.next,
+            details=failure.details,
+        ) from failure
+    return previous
+
+
+def _take_back(agent: AgentSession, plan: Plan) -> str:
+    """Makes current what was so before; nothing, where there was nothing or it can run no more. Says which."""
+    if plan.current is not None:
+        with suppress(NotInstalled):
+            agent.request("rollback", environment=plan.environment, to=plan.current)
+            return f"release {plan.current[:12]} is current again"
+    agent.request("withdraw", environment=plan.environment)
+    return "no release is current, as before"
 
 
 @contextmanager

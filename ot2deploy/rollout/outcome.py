@@ -8,22 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import Failure
-from ot2deploy import fleet
-from ot2deploy.errors import CheckFailed
+from ot2deploy.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_ROLLED_BACK, CheckFailed
+from ot2deploy.rollout.clock import Span
 from ot2deploy.rollout.deploy import Deployment
 from ot2deploy.rollout.plan import Plan
+
+GOOD = frozenset(("pushed", "switched", "verified", "no change", "planned"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RobotResult:
-    """One row of the final table."""
+    """One row of the final table.
+
+    `outcome` is "pushed", "switched", "verified", "no change" or "planned" (a dry run); "staged" (it is on the robot,
+    and not current), "stopped" (before it was staged), "rolled back" (it was current for a moment), "failed" or
+    "not tried". `note` says why, where that is no failure. `seconds` are those of each stage, `spans` when it was.
+    """
 
     robot: str
-    outcome: str  # "pushed", "verified", "switched", "no change", "planned" or "failed"
+    outcome: str
     plan: Plan | None = None
     deployment: Deployment | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     failure: Failure | None = None
+    note: str = ""
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether the robot is as wanted."""
+        return self.outcome in GOOD and self.failure is None
 
     @property
     def checks(self) -> tuple[Mapping[str, Any], ...]:
@@ -45,14 +59,19 @@ class RobotResult:
             "bytes_sent": done.bytes_sent if done else 0,
             "previous": done.previous if done else None,
             "checks": [dict(check) for check in self.checks],
+            "note": self.note,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "spans": [[span.stage, round(span.began, 3), round(span.ended, 3)] for span in self.spans],
             "error": self.failure.as_dict() if self.failure else None,
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class PushResult:
-    """What a push did: the environment, where it came from, a row per robot, and the run's record."""
+    """What a push did: the environment, where it came from, a row per robot, and the run's record.
+
+    `waves` are the robots that were switched together, `stopped` why it ended before all of them were tried.
+    """
 
     environment: str
     origin: str
@@ -60,11 +79,21 @@ class PushResult:
     record: Path | None
     rows: tuple[RobotResult, ...]
     seconds: float
+    waves: tuple[tuple[str, ...], ...] = ()
+    stopped: str = ""
+    interrupted: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0 all robots are as wanted, 1 none, 3 some."""
-        return fleet.exit_code(row.failure is None for row in self.rows)
+        """0 all robots are as wanted, 4 a release was taken back, 1 no robot is as wanted, 3 some; 130 interrupted."""
+        if self.interrupted:
+            return EXIT_INTERRUPTED
+        if any(row.outcome == "rolled back" for row in self.rows):
+            return EXIT_ROLLED_BACK
+        good = sum(row.good for row in self.rows)
+        if good == len(self.rows):
+            return EXIT_OK
+        return EXIT_PARTIAL if good else EXIT_FAILED
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -74,5 +103,7 @@ class PushResult:
             "run": self.run,
             "record": str(self.record) if self.record else None,
             "seconds": round(self.seconds, 3),
+            "waves": [list(wave) for wave in self.waves],
+            "stopped": self.stopped,
             "robots": [row.as_dict() for row in self.rows],
         }

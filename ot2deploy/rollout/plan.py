@@ -94,13 +94,6 @@ def space_needed(wheels: list[Mapping[str, Any]], missing: list[Mapping[str, Any
     return int(sent + UNPACKED_FACTOR * sum(wheel["size"] for wheel in wheels) + RESERVE)
 
 
-def preflight(robot: Robot, state: RobotState, plan: Plan) -> None:
-    """Refuses what would go wrong, before a byte is sent; see rollout.preflight. Raises RobotFailure."""
-    from ot2deploy.rollout import preflight as checks
-
-    checks.raise_all(checks.examine(robot, state, plan))
-
-
 def _action(
     digest: str,
     current: str | None,
@@ -120,4 +113,7 @@ def _action(
         return Action.VERIFY, ("the robot's system changed since the release was verified",)
     if verified.get("checks") != digest_of(manifest["checks"]["quick"]):
         return Action.VERIFY, ("the checks changed since the release was verified",)
+    live = manifest["checks"].get("live")
+    if live and (verified.get("live") or {}).get("checks") != digest_of(live):
+        return Action.VERIFY, ("its live checks have not passed yet",)
     return Action.NOTHING, (f"release {digest[:12]} is current and verified",)

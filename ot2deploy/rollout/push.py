@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.bundle import Bundle
-from builder.errors import Failure
-from builder.profile import Profile
-from builder.store import Blob
-from ot2deploy import fleet
+from builder.events import Event
 from ot2deploy.bundles import Bundles, from_file, is_bundle_file
 from ot2deploy.errors import Interrupted
-from ot2deploy.fleet import Outcome
-from ot2deploy.link import Link
 from ot2deploy.record import RunRecord
-from ot2deploy.robots.probe import RobotState, probe, read_state
-from ot2deploy.rollout.deploy import Clock, Order, deploy
-from ot2deploy.rollout.outcome import PushResult, RobotResult
-from ot2deploy.rollout.plan import Action, Plan, make_plan, preflight
+from ot2deploy.rollout.course import Course, Shared
+from ot2deploy.rollout.executor import Executor, LocalThreads, Slots
+from ot2deploy.rollout.halt import Halt, on_interrupt
+from ot2deploy.rollout.outcome import PushResult
+from ot2deploy.rollout.planner import Planner, Step, Task
+from ot2deploy.rollout.waves import Policy
 from ot2deploy.visit import Fleet
 
-DONE = {Action.INSTALL: "pushed", Action.SWITCH: "switched", Action.VERIFY: "verified"}
+TRANSFERS = 8  # robots sent to at once; more only share the same air
 
 
 @dataclass(frozen=True, kw_only=True)
 class PushRequest:
-    """What to push where, and how. `method` is "pip", "tree" or None (robot's or environment's own choice)."""
+    """What to push where, and how. `method` is "pip", "tree" or None (robot's or environment's own choice).
+
+    `wait_idle` is for how many seconds busy robots are waited for; None leaves them staged. `transfers` and `installs`
+    are how many robots are sent to and installed on at the same time; None is the default.
+    """
 
     fleet: Fleet
     target: str
@@ -37,18 +39,10 @@ class PushRequest:
     method: str | None = None
     repair: bool = True
     offline: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A robot that answered: its state, the bundle for its profile, and what would be done."""
-
-    link: Link
-    state: RobotState
-    profile: Profile
-    bundle: Bundle
-    plan: Plan
-    clock: Clock
+    policy: Policy = field(default_factory=Policy)
+    wait_idle: float | None = None
+    transfers: int | None = None
+    installs: int | None = None
 
 
 def push(request: PushRequest) -> PushResult:
@@ -57,31 +51,96 @@ def push(request: PushRequest) -> PushResult:
     Raises UsageFailure for a bad target or inventory; a robot's failure stands in its row and stops only that robot.
     """
     start = time.monotonic()
-    robots, links, jobs = request.fleet.robots, request.fleet.links, request.fleet.at_once
+    robots = request.fleet.robots
     bundles = open_bundles(request)
     record = None if request.dry_run else RunRecord(request.fleet.project.state_dir, "push", target=request.target)
-    with _interrupts_told(record):
-        prepared = fleet.outcomes(robots, lambda robot: _prepare(request, links[robot.name], bundles), jobs=jobs)
-        _record_releases(record, prepared)
-        rows = fleet.each(prepared, lambda outcome: _finish(request, record, outcome), jobs=jobs)
+    halt = Halt()
+    shared = Shared(
+        fleet=request.fleet, bundles=bundles, record=record, halt=halt, slots=_slots(request), method=request.method,
+        offline=request.offline, met=_Releases(record),
+        deadline=None if request.wait_idle is None else start + request.wait_idle,
+    )  # fmt: skip
+    courses = {robot.name: Course(shared, request.fleet.links[robot.name]) for robot in robots}
+    planner = Planner(robots=tuple(courses), policy=request.policy, waiting=request.wait_idle is not None)
+    executor = LocalThreads(lambda task: courses[task.robot].take(task.step), request.fleet.at_once)
+    with _interrupts_told(record), on_interrupt(halt, lambda: _tell_stop(request)):
+        if record is None:
+            look(executor, courses)
+        else:
+            roll_out(planner, executor, halt, courses, record)
     return PushResult(
         environment=bundles.environment,
         origin=bundles.origin,
         run=record.run if record else None,
         record=record.path if record else None,
-        rows=tuple(rows),
+        rows=tuple(course.row for course in courses.values()),
         seconds=time.monotonic() - start,
+        waves=tuple(planner.waves),
+        stopped=planner.stopped,
+        interrupted=halt.interrupted,
     )
 
 
-def _record_releases(record: RunRecord | None, prepared: Sequence[Outcome[Prepared]]) -> None:
-    """Says what each release is made of; `ot2deploy.last_known` reads it back."""
-    if record is None:
-        return
-    manifests = {one.value.bundle.digest: one.value.bundle.manifest for one in prepared if one.value}
-    for digest, manifest in manifests.items():
-        wheels = [[wheel["name"], wheel["version"], wheel["sha256"]] for wheel in manifest["wheels"]]
-        record.add("release", environment=manifest["environment"], digest=digest, wheels=wheels)
+def look(executor: Executor, courses: Mapping[str, Course]) -> None:
+    """Has every robot looked at, for a dry run."""
+    for name in courses:
+        executor.submit(Task(robot=name, step=Step.LOOK))
+    for ended in executor.events():
+        if ended.error is not None:
+            raise ended.error
+
+
+def roll_out(
+    planner: Planner, executor: Executor, halt: Halt, courses: Mapping[str, Course], record: RunRecord
+) -> None:
+    """Lets the executor do what the planner says, until nothing is left; records each robot's row as it changes."""
+    for task in planner.begin():
+        executor.submit(task)
+    stopped = False
+    for ended in executor.events():
+        if ended.error is not None:
+            raise ended.error
+        record.add("robot", **courses[ended.task.robot].row.as_dict())
+        if halt.why:
+            planner.stop(halt.why)
+        waves = len(planner.waves)
+        following = planner.ended(ended.task, ended.verdict)
+        if planner.stopped and not stopped:
+            stopped = True
+            record.add("stopped", why=planner.stopped)
+            halt.set(planner.stopped)
+            executor.cancel()
+        if len(planner.waves) > waves:
+            record.add("wave", robots=list(planner.waves[-1]))
+        for task in following:
+            executor.submit(task)
+
+
+class _Releases:
+    """Says once what each release is made of; `ot2deploy.last_known` reads it back."""
+
+    def __init__(self, record: RunRecord | None) -> None:
+        self._record = record
+        self._guard = threading.Lock()
+        self._said: set[str] = set()
+
+    def __call__(self, bundle: Bundle) -> None:
+        with self._guard:
+            if self._record is None or bundle.digest in self._said:
+                return
+            self._said.add(bundle.digest)
+            wheels = [[wheel["name"], wheel["version"], wheel["sha256"]] for wheel in bundle.manifest["wheels"]]
+            self._record.add("release", environment=bundle.environment, digest=bundle.digest, wheels=wheels)
+
+
+def _slots(request: PushRequest) -> Slots:
+    at_once = request.fleet.at_once
+    return Slots(transfers=request.transfers or TRANSFERS, installs=request.installs or at_once)
+
+
+def _tell_stop(request: PushRequest) -> None:
+    message = "each robot's step is brought to its end; Ctrl-C again stops at once"
+    request.fleet.report(Event(subject="", stage="stopping", message=message, level="warning"))
 
 
 @contextmanager
@@ -110,64 +169,3 @@ def open_bundles(request: PushRequest) -> Bundles:
     return environment_bundles(
         where.project, request.target, offline=request.offline, repair=request.repair, report=where.report
     )
-
-
-def _prepare(request: PushRequest, link: Link, bundles: Bundles) -> Prepared:
-    """Asks the robot what it is, gets the bundle for that, and plans."""
-    robot = link.robot
-    clock = Clock(robot.name, request.fleet.report)
-    with clock.stage("probe"):
-        state, profile = link.attempt(lambda session: probe(session, robot, bundles.environment))
-    with clock.stage("bundle", profile.name):
-        bundle = bundles.for_profile(profile)
-    plan = make_plan(robot, state, bundle, request.method)
-    if plan.action is Action.INSTALL:  # only now it matters what is there already, and how much room there is
-        with clock.stage("probe"):
-            state = link.attempt(lambda session: read_state(session, robot, bundles.environment))
-        plan = make_plan(robot, state, bundle, request.method)
-    return Prepared(link=link, state=state, profile=profile, bundle=bundle, plan=plan, clock=clock)
-
-
-def _finish(request: PushRequest, record: RunRecord | None, outcome: Outcome[Prepared]) -> RobotResult:
-    """One robot's row, its plan carried out unless this is a dry run; recorded when it is done."""
-    row = RobotResult(robot=outcome.robot.name, outcome="failed", failure=outcome.failure)
-    if outcome.value is not None:
-        try:
-            row = _act(request, record, outcome.value)
-        except Failure as failure:
-            failure.subject = failure.subject or outcome.robot.name
-            ready = outcome.value
-            row = replace(row, plan=ready.plan, seconds=ready.clock.seconds, failure=failure)
-        finally:
-            outcome.value.link.close()
-    if record is not None:
-        record.add("robot", **row.as_dict())
-    return row
-
-
-def _act(request: PushRequest, record: RunRecord | None, ready: Prepared) -> RobotResult:
-    """Carries out one robot's plan. Raises Failure."""
-    robot, plan, clock = ready.link.robot, ready.plan, ready.clock
-    preflight(robot, ready.state, plan)
-    row = RobotResult(robot=robot.name, outcome="planned", plan=plan, seconds=clock.seconds)
-    if record is None:
-        return row
-    if plan.action is Action.NOTHING:
-        return replace(row, outcome=str(plan.action))
-    record.add("begin", robot=robot.name, environment=plan.environment, digest=plan.digest, current=plan.current)
-    order = Order(
-        plan=plan, bundle=ready.bundle, run=record.run, fingerprint=ready.state.fingerprint,
-        packs=_packs(request, ready) if plan.method == "tree" and plan.action is Action.INSTALL else (),
-    )  # fmt: skip
-    done = ready.link.attempt(lambda session: deploy(session, robot, order, clock))
-    clock.tell(DONE[plan.action], "", level="done")
-    return replace(row, outcome=DONE[plan.action], deployment=done)
-
-
-def _packs(request: PushRequest, ready: Prepared) -> tuple[Blob, ...]:
-    """The bundle's wheels as trees, for the tree method."""
-    from ot2deploy.engine import packs
-
-    where = request.fleet
-    with ready.clock.stage("pack"):
-        return packs(ready.bundle, ready.profile, project=where.project, offline=request.offline, report=where.report)

@@ -260,9 +260,9 @@ class Workplace:
         self.started.append(program)
         return program
 
-    def start_push(self, target: str, *, until: str) -> subprocess.Popen[str]:
+    def start_push(self, *words: str, until: str) -> subprocess.Popen[str]:
         """A push as a program of its own, once its progress has a line that begins with `until`."""
-        program = self.start("push", target)
+        program = self.start("push", *words)
         assert program.stderr is not None
         said = []
         for line in program.stderr:

@@ -163,7 +163,7 @@ def test_a_dry_run_says_why_and_changes_nothing(workplace):
     assert tree(workplace.lab.root("r1")) == before
     assert not workplace.lab.base().exists()
     commands = [line for line in workplace.lab.log() if line != "connection"]
-    assert len(commands) == 3, "the state, the facts of an interpreter that is not known yet, and how much room is left"
+    assert len(commands) == 4, "the state, an interpreter's facts, how much room is left, whether it is being updated"
     assert not (workplace.directory / ".ot2deploy" / "runs").exists()
     shown = workplace.run_cli("push", "plates", "--robots", workplace.lab.path, "--dry-run").good().out
     assert "nothing is changed" in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -125,19 +126,57 @@ def test_a_stale_lock_is_taken_over(ready):
     assert lock.read_bytes() == b""
 
 
-def test_an_interrupt_ends_a_push_to_several_robots_at_once(workplace_of):
+def heard(program, words):
+    """Reads what a push says until it says `words`."""
+    said = ""
+    for line in program.stderr:
+        said += line
+        if words in line:
+            return
+    pytest.fail(f"it never said {words!r}\n{said}")
+
+
+def events(workplace):
+    (record,) = (workplace.directory / ".ot2deploy" / "runs").iterdir()
+    return [json.loads(line)["event"] for line in record.read_text().splitlines()]
+
+
+def test_a_second_interrupt_ends_a_push_to_several_robots_at_once(workplace_of):
     workplace = workplace_of(2)
     workplace.environment("plates", workplace.wheel("plates"), program=SLOW)
     program = workplace.start_push("plates", until="r2: verify")
+    program.send_signal(signal.SIGINT)
+    heard(program, "Ctrl-C again stops at once")
     program.send_signal(signal.SIGINT)
     _, err = end(program)
     assert program.returncode == 130
     assert "interrupted" in err
     assert "Each robot has the release that was current before" in err
-    (record,) = (workplace.directory / ".ot2deploy" / "runs").iterdir()
-    assert "interrupted" in [json.loads(line)["event"] for line in record.read_text().splitlines()]
+    assert "interrupted" in events(workplace)
     assert "Traceback" not in err
     assert workplace.lab.current("plates", "r1") is None
+
+
+def test_the_first_interrupt_lets_each_robots_step_end_and_reports(workplace_of, tmp_path):
+    workplace = workplace_of(3)
+    go = tmp_path / "go"
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.05)"
+    workplace.environment("plates", workplace.wheel("plates"), program=waits)
+    program = workplace.start_push("plates", "--jobs", "2", until="r2: verify")
+    program.send_signal(signal.SIGINT)
+    heard(program, "Ctrl-C again stops at once")
+    go.touch()
+    out, err = end(program)
+    assert program.returncode == 130
+    assert "Traceback" not in out + err
+    assert re.search(r"^r2 .* staged .*interrupted$", out, re.MULTILINE)
+    assert re.search(r"^r3 .*not tried .*interrupted$", out, re.MULTILINE)
+    assert "3 robots: 0 as wanted" in out
+    assert "stopped: interrupted" in out
+    assert events(workplace).count("stopped") == 1
+    assert workplace.lab.current("plates", "r2") is None
+    outcomes = [row["outcome"] for row in workplace.run("push", "plates")["robots"]]
+    assert outcomes[1:] == ["switched", "pushed"], "what was staged is not installed again"
 
 
 def test_a_connection_that_breaks_while_sending_is_made_again_and_goes_on(ready, cutting_proxy, monkeypatch):

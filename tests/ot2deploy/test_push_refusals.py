@@ -48,7 +48,7 @@ def test_a_robot_that_does_not_answer(two):
     shown = two.run_cli("push", "plates", "--robots", two.lab.path)
     assert shown.status == 3
     assert "r2: no SSH answer" in shown.out
-    assert "2 robots, 1 failed" in shown.out
+    assert "2 robots: 1 as wanted, 1 failed" in shown.out
     assert "Traceback" not in shown.out + shown.err
 
 

@@ -72,7 +72,7 @@ def test_a_failed_robot_is_explained_below_the_table(capsys):
     result = pushed(*rows)
     out = text(capsys, *push._pushed(result))
     assert "luigi: greenlet 3.1.1 cannot be had\n  No wheel fits.\n  Add a recipe.\n" in out
-    assert "2 robots, 1 failed" in out
+    assert "2 robots: 1 as wanted, 1 failed" in out
     assert result.exit_code == 3
 
 

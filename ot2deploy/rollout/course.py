@@ -1,0 +1,249 @@
+"""One robot's way through a push: looked at, staged, switched, perhaps taken back; its row of the final table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from builder.bundle import Bundle
+from builder.errors import Failure
+from builder.profile import Profile
+from builder.store import Blob
+from ot2deploy.agent_client import AgentSession
+from ot2deploy.bundles import Bundles
+from ot2deploy.errors import AgentFailure, CheckFailed, InstallFailed, RolledBack, TransferFailure
+from ot2deploy.link import Link
+from ot2deploy.robots import activity
+from ot2deploy.robots.activity import Activity
+from ot2deploy.robots.probe import RobotState, probe, read_state
+from ot2deploy.rollout import preflight
+from ot2deploy.rollout.clock import Clock
+from ot2deploy.rollout.deploy import Deployment, Order, Turn, deploy, undo
+from ot2deploy.rollout.executor import Slots
+from ot2deploy.rollout.halt import Halt, Halted
+from ot2deploy.rollout.outcome import RobotResult
+from ot2deploy.rollout.plan import Action, Plan, make_plan
+from ot2deploy.rollout.planner import Step, Verdict
+from ot2deploy.visit import Fleet
+
+if TYPE_CHECKING:
+    from ot2deploy.record import RunRecord
+
+DONE = {Action.INSTALL: "pushed", Action.SWITCH: "switched", Action.VERIFY: "verified"}
+# A release that failed, not a robot that could not be reached or was refused beforehand.
+BROKEN = (CheckFailed, InstallFailed, RolledBack, TransferFailure, AgentFailure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What the courses of a push have in common. `record` is None for a dry run, `deadline` (monotonic seconds) the
+    moment until which busy robots are waited for, or None. `met` is told each bundle when a robot first needs it.
+    """
+
+    fleet: Fleet
+    bundles: Bundles
+    record: RunRecord | None
+    halt: Halt
+    slots: Slots
+    met: Callable[[Bundle], object]
+    method: str | None = None
+    offline: bool = False
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A robot that answered: its state, the bundle for its profile, and what would be done."""
+
+    state: RobotState
+    profile: Profile
+    bundle: Bundle
+    plan: Plan
+
+
+class Course:
+    """Takes one robot through its steps. Not for several threads at once; the planner sees to that."""
+
+    def __init__(self, shared: Shared, link: Link) -> None:
+        self.shared, self.link, self.robot = shared, link, link.robot
+        self.clock = Clock(self.robot.name, shared.fleet.report)
+        self.row = RobotResult(robot=self.robot.name, outcome="not tried")
+        self._ready: Prepared | None = None
+        self._busy = ""
+
+    def take(self, step: Step) -> Verdict:
+        """Takes one step; `row` says afterwards what became of the robot. Never raises a Failure."""
+        try:
+            if step is not Step.UNDO:
+                self.shared.halt.check()
+            return self._take(step)
+        except Halted:
+            staged = "staged" if self.row.deployment else "stopped"
+            self._row(staged if self._ready else "not tried", note=self.shared.halt.why)
+            return Verdict.LEFT
+        except Failure as failure:
+            failure.subject = failure.subject or self.robot.name
+            back = isinstance(failure, RolledBack)
+            self._row("rolled back" if back else "failed", failure=failure)
+            broken = isinstance(failure, BROKEN) or step in (Step.SWITCH, Step.UNDO)
+            return Verdict.BROKEN if broken else Verdict.REFUSED
+        finally:
+            # Between two waves hours may pass; whoever is switched then is connected to again.
+            self.link.close()
+
+    def _take(self, step: Step) -> Verdict:
+        if step is Step.UNDO:
+            return self._undo()
+        if step is Step.SWITCH:
+            return self._switch()
+        ready = self._ready = self._prepare()
+        plan = ready.plan
+        self._row("planned", plan=plan)
+        if step is Step.LOOK:
+            return Verdict.SAME
+        if plan.action is Action.NOTHING:
+            self._row(str(plan.action))
+            return Verdict.SAME
+        only = step is Step.STAGE and plan.action is not Action.VERIFY  # what is current already is only verified
+        self._begin(plan)
+        return self._deploy(ready, switch=not only)
+
+    def _prepare(self) -> Prepared:
+        """Asks the robot what it is, gets the bundle for that, plans, and refuses what would go wrong."""
+        shared, robot = self.shared, self.robot
+        with self.clock.stage("probe"):
+            state, profile = self.link.attempt(lambda session: probe(session, robot, shared.bundles.environment))
+        with self.clock.stage("bundle", profile.name):
+            bundle = shared.bundles.for_profile(profile)
+        plan = make_plan(robot, state, bundle, shared.method)
+        if plan.action is Action.INSTALL:  # only now it matters what is there already, and how much room there is
+            with self.clock.stage("probe"):
+                state = self.link.attempt(lambda session: read_state(session, robot, shared.bundles.environment))
+            plan = make_plan(robot, state, bundle, shared.method)
+        self._row("planned", plan=plan)
+        shared.met(bundle)
+        preflight.raise_all(preflight.examine(robot, state, plan))
+        if plan.action in (Action.INSTALL, Action.SWITCH):
+            doing = self.link.attempt(lambda session: activity.ask(robot, session))
+            self._row("planned", note=self._said(doing))
+        return Prepared(state=state, profile=profile, bundle=bundle, plan=plan)
+
+    def _begin(self, plan: Plan) -> None:
+        if self.shared.record is not None:
+            self.shared.record.add(
+                "begin", robot=plan.robot, environment=plan.environment, digest=plan.digest, current=plan.current
+            )
+
+    def _deploy(self, ready: Prepared, *, switch: bool) -> Verdict:
+        """Stages, and switches where that is wanted and the robot is idle."""
+        plan = ready.plan
+        order = self._order(ready, stage=True, switch=switch)
+        done = self.link.attempt(lambda session: deploy(session, self.robot, order, self.clock, self._turn))
+        self._row("staged", deployment=done)
+        if done.switched:
+            return self._switched(plan)
+        return self._stays_staged(self._busy)
+
+    def _switch(self) -> Verdict:
+        """Makes the staged release current, once the robot is idle."""
+        ready, shared = self._ready, self.shared
+        assert ready is not None, "staged before it is switched"
+        if shared.deadline is not None:
+            doing = activity.wait_idle(
+                self._doing, shared.deadline, lambda now: self.clock.tell("wait", now.what), pause=shared.halt.wait
+            )
+            if doing.is_busy:
+                return self._stays_staged(f"busy: {doing.what}")
+        staged = self.row.deployment
+        order = self._order(ready, stage=False, switch=True)
+        done = self.link.attempt(lambda session: deploy(session, self.robot, order, self.clock, self._turn))
+        if not done.switched:
+            return self._stays_staged(self._busy)
+        self._row("staged", deployment=_both(staged, done))
+        return self._switched(ready.plan)
+
+    def _stays_staged(self, busy: str) -> Verdict:
+        halted = self.shared.halt.why
+        self._row("staged", note=busy or halted)
+        self.clock.tell("staged", busy or halted, level="done")
+        if busy:
+            return Verdict.BUSY
+        return Verdict.LEFT if halted else Verdict.READY
+
+    def _undo(self) -> Verdict:
+        ready = self._ready
+        assert ready is not None, "switched before it is taken back"
+        order = self._order(ready, stage=False, switch=False)
+        self.link.attempt(lambda session: undo(session, self.robot, order, self.clock))
+        self._row("rolled back", note=self.shared.halt.why)
+        self.clock.tell("rolled back", "", level="done")
+        return Verdict.DONE
+
+    def _switched(self, plan: Plan) -> Verdict:
+        self._row(DONE[plan.action])
+        self.clock.tell(DONE[plan.action], "", level="done")
+        return Verdict.SAME if plan.action is Action.VERIFY else Verdict.DONE
+
+    def _order(self, ready: Prepared, *, stage: bool, switch: bool) -> Order:
+        record = self.shared.record
+        assert record is not None, "a dry run carries nothing out"
+        packed = stage and ready.plan.method == "tree" and ready.plan.action is Action.INSTALL
+        return Order(
+            plan=ready.plan, bundle=ready.bundle, run=record.run, fingerprint=ready.state.fingerprint,
+            packs=self._packs(ready) if packed else (), stage=stage, switch=switch,
+        )  # fmt: skip
+
+    def _packs(self, ready: Prepared) -> tuple[Blob, ...]:
+        """The bundle's wheels as trees, for the tree method."""
+        from ot2deploy.engine import packs
+
+        where = self.shared.fleet
+        with self.clock.stage("pack"):
+            return packs(
+                ready.bundle, ready.profile, project=where.project, offline=self.shared.offline, report=where.report
+            )
+
+    @cached_property
+    def _turn(self) -> Turn:
+        return Turn(halt=self.shared.halt, slots=self.shared.slots, may_switch=self._may_switch)
+
+    def _may_switch(self, agent: AgentSession) -> bool:
+        """Whether the robot does nothing now that a switch would disturb; a run may have begun meanwhile."""
+        ready = self._ready
+        if ready is not None and ready.plan.action is Action.VERIFY:
+            return True
+        doing = activity.ask_in(agent, self.robot)
+        self._busy = f"busy: {doing.what}" if doing.is_busy else ""
+        return not self._busy
+
+    def _doing(self) -> Activity:
+        if self.robot.via:
+            return self.link.attempt(lambda session: activity.ask(self.robot, session))
+        return activity.ask(self.robot)
+
+    def _said(self, doing: Activity) -> str:
+        """What a plan says of a robot that is busy, or of which that is not known."""
+        if doing.state == "idle":
+            return ""
+        if doing.state == "unknown":
+            return f"whether it is busy is not known: {doing.what}"
+        waited = self.shared.deadline is not None
+        return f"busy: {doing.what}; it is staged, and switched {'when it is idle' if waited else 'by a later push'}"
+
+    def _row(self, outcome: str, **changes: object) -> None:
+        self.row = replace(
+            self.row,
+            **{
+                "outcome": outcome, "note": "", "seconds": dict(self.clock.seconds), "spans": tuple(self.clock.spans),
+                **changes,
+            },  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+def _both(staged: Deployment | None, switched: Deployment) -> Deployment:
+    """What was sent and checked when it was staged, and what the switch added."""
+    if staged is None:
+        return switched
+    return replace(staged, previous=switched.previous, switched=switched.switched)

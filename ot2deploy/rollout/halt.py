@@ -1,0 +1,94 @@
+"""Stopping a push: the first Ctrl-C lets each robot's step end, the second ends everything at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+INTERRUPTED = "interrupted"
+
+
+class Halted(Exception):
+    """The push was stopped before this robot's next step; nothing is half-done on it."""
+
+
+class Halt:
+    """Whether no further step is to begin, and why; asked between the steps of every robot."""
+
+    def __init__(self) -> None:
+        self.why = ""
+        self._at_work = 0
+        self._changed = threading.Condition()
+
+    def set(self, why: str) -> None:
+        """Lets no further step begin. The first reason stays."""
+        self.why = self.why or why
+        # Not waited for: a signal's handler runs while the same thread may hold it.
+        if self._changed.acquire(blocking=False):
+            self._changed.notify_all()
+            self._changed.release()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a person stopped it."""
+        return self.why == INTERRUPTED
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a step on a robot is under way."""
+        return self._at_work > 0
+
+    def check(self) -> None:
+        """Raises Halted when the push is stopped."""
+        if self.why:
+            raise Halted
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, unless the push is stopped meanwhile. Raises Halted then."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self.why), seconds)
+        self.check()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A step that changes a robot lasts as long as the block. Raises Halted instead of beginning one."""
+        self.check()
+        with self._changed:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._at_work -= 1
+
+
+@contextmanager
+def on_interrupt(halt: Halt, tell: Callable[[], None]) -> Iterator[None]:
+    """While the block lasts, the first Ctrl-C sets `halt` where a robot is being changed, and `tell` says so.
+
+    The second one, or one at any other moment, raises KeyboardInterrupt as always. Does nothing outside the main
+    thread, which alone gets signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def first(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        if not halt.at_work:
+            raise KeyboardInterrupt
+        halt.set(INTERRUPTED)
+        tell()
+
+    if before is None:  # installed by somebody who is not Python
+        yield
+        return
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
