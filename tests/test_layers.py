@@ -26,9 +26,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "rich": ("ot2deploy/cli/render.py", "ot2deploy/cli/live.py"),
     "uv": ("builder/uv.py",),
     "subprocess": ("builder/run.py", "ot2deploy/sim/processes.py", *ON_ROBOTS),  # an embedded robot's own commands
-    "urllib.request": ("ot2deploy/agent/",),
-    "http.client": (),
+    "urllib.request": (),
+    "http.client": ("ot2deploy/agent/activity.py",),  # a robot asks itself
     "keyring": ("builder/logins.py",),
+    "zeroconf": ("ot2deploy/enroll/discover.py",),
     "click": ("ot2deploy/cli/",),
 }
 CLIENT_SIDE = {"SSHClient", "Agent", "AgentKey", "ProxyCommand", "SFTPClient", "SSHConfig"}

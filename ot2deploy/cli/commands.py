@@ -36,7 +36,7 @@ DAILY = {
     "doctor": "Look over this machine: what is missing, and the fix.",
 }
 MORE = {
-    "robot": "The robots of the inventory: adding, importing, finding and checking them, and what is on them.",
+    "robot": "The robots of the inventory: enrolling, importing, finding and checking them, and what is on them.",
     "env": "The environments that can be pushed: list, show; and as copies on this computer: local.",
     "lock": "Resolve a target into its lock, or say that the lock is good.",
     "wheel": "Wheels for robots: build, missing, audit, show, qualify.",

@@ -12,9 +12,11 @@ from ot2deploy.cli import (
     options,
     robot_clean,
     robot_edit,
+    robot_enroll,
     robot_find,
     robot_freeze,
     robot_import,
+    robot_keys,
     robot_logs,
     robot_packages,
     robot_purge,
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
 @click.group("robot", cls=Group)
 def command() -> None:
-    """The robots of the inventory: adding, importing, finding and checking them, and what is on them."""
+    """The robots of the inventory: enrolling, importing, finding and checking them, and what is on them."""
 
 
+command.add_command(robot_enroll.enroll)
+command.add_command(robot_enroll.discover)
 command.add_command(robot_edit.add)
 command.add_command(robot_edit.remove)
 command.add_command(robot_find.check)
@@ -40,6 +44,7 @@ command.add_command(robot_find.find)
 command.add_command(robot_find.identify)
 command.add_command(robot_import.import_robots)
 command.add_command(robot_import.schema)
+command.add_command(robot_keys.command)
 
 
 @command.command("list")

@@ -39,7 +39,10 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Ring:
-    """The keys at hand: those that robots take, those that need a passphrase first, and why others cannot be used."""
+    """The keys at hand: those that robots take, those that need a passphrase first, and why others cannot be used.
+
+    Files come before the agent's keys, for they also serve commands that run where there is no agent.
+    """
 
     usable: tuple[Identity, ...]
     locked: tuple[KeyFile, ...]
@@ -49,16 +52,16 @@ class Ring:
 def ring(directory: Path | None = None) -> Ring:
     """Looks into the agent and into ~/.ssh; nobody is asked for anything."""
     directory = directory or HOME.expanduser()
-    found = [one for path in _files(directory) if (one := keys.look(path))]
+    found = [one for path in files_of(directory) if (one := keys.look(path))]
     agent = agent_lines()
     return Ring(
         usable=(
-            *(Identity(line=line, file=None) for line in agent if line.startswith(TAKEN_OVER_HTTP)),
             *(
                 Identity(line=one.line, file=one.path)
                 for one in found
-                if one.state == "usable" and one.line.startswith(TAKEN_OVER_HTTP) and one.line not in agent
+                if one.state == "usable" and one.line.startswith(TAKEN_OVER_HTTP)
             ),
+            *(Identity(line=line, file=None) for line in agent if line.startswith(TAKEN_OVER_HTTP)),
         ),
         locked=tuple(
             one
@@ -148,11 +151,13 @@ def near(path: Path | None) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
-def _files(directory: Path) -> Iterable[Path]:
+def files_of(directory: Path) -> Iterable[Path]:
+    """The files of a directory that may be private keys, those that we made and the usual ones first."""
     try:
-        return sorted(path for path in directory.iterdir() if path.suffix != ".pub" and path.is_file())
+        there = [path for path in directory.iterdir() if path.suffix != ".pub" and path.is_file()]
     except OSError:
         return ()
+    return sorted(there, key=lambda path: (not path.name.startswith(OWN), not path.name.startswith("id_"), path.name))
 
 
 def _free(directory: Path) -> Path:
