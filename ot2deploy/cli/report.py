@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.errors import UsageFailure
-from ot2deploy.cli import options
+from ot2deploy.cli import options, units
 from ot2deploy.cli.new_file import NewFile
 from ot2deploy.cli.result import Answer, Shown, lines
 
@@ -40,9 +40,8 @@ def command(run: str, last: bool, path: Path | None, project: Project) -> Shown:
             next="Run: ot2deploy report --last   or name a run; they are in .ot2deploy/runs.",
         )
     record = find(project.state_dir, run)
-    written = path or Path(f"ot2deploy-{record.stem}.html")
+    written = path or Path(f"ot2deploy-{record.run}.html")
     found = write(written, record, project.state_dir)
-    told = (
-        f"{written}: {found.command} {found.target or found.environment} on {len(found.robots)} robots, run {found.run}"
-    )
+    what, robots = found.target or found.environment, units.count(len(found.robots), "robot")
+    told = f"{written}: {found.command} {what} on {robots}, run {found.run}"
     return Shown(result=Answer(data={"run": found.run, "report": str(written)}), parts=(lines(told),))

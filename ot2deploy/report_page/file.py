@@ -6,6 +6,7 @@ from pathlib import Path
 
 from builder.errors import UsageFailure
 from builder.files import disk_failures, write_bytes
+from ot2deploy import runs
 from ot2deploy.last_known import last_known
 from ot2deploy.record import now
 from ot2deploy.report_page.page import GENERATOR, page
@@ -32,7 +33,7 @@ def look(path: Path) -> None:
     )
 
 
-def write(path: Path, record: Path, state_dir: Path) -> Run:
+def write(path: Path, record: runs.Run, state_dir: Path) -> Run:
     """Writes the report of the run that a record is of. Raises UsageFailure, DiskFailure."""
     look(path)
     run = read(record)

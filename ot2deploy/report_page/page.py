@@ -10,7 +10,7 @@ from datetime import datetime
 from importlib import resources
 from xml.etree.ElementTree import Element
 
-from ot2deploy import __version__
+from ot2deploy import __version__, runs
 from ot2deploy.cli import units
 from ot2deploy.last_known import LastKnown
 from ot2deploy.report_page.elements import element, written
@@ -19,6 +19,11 @@ from ot2deploy.report_page.timeline import stages, timeline
 
 GENERATOR = "ot2deploy report"  # by which a page is known as ours
 FIGURES = ("Profile", "Method", "Sent", "Bytes", "Reused", "Checks")
+STATES = {
+    runs.GOING_ON: "It is still going on: this is how far it was when the page was made.",
+    runs.INTERRUPTED: "Somebody stopped it before it had ended.",
+    runs.CUT_OFF: "Its record has no end: ot2deploy was killed, or its computer went off.",
+}
 SHORT = 12  # digits of a release's digest that people compare
 
 
@@ -92,8 +97,8 @@ def _contents(parts: Sequence[Element]) -> Element | None:
 
 
 def _stops(run: Run) -> Iterator[str]:
-    if run.interrupted:
-        yield "Somebody stopped it before it had ended."
+    if run.state in STATES:
+        yield STATES[run.state]
     if run.stopped:
         yield f"It stopped before all robots had their turn: {run.stopped}."
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import UsageFailure
+from ot2deploy import runs
 from ot2deploy.record import SCHEMA
 
 CUT_OFF = "cut off"  # begun, and no end recorded: ot2deploy was killed, or could not reach the robot any more
@@ -80,7 +81,10 @@ class RobotRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of a command. Times are UTC as the record has them; each of `waves` was switched together."""
+    """One run of a command. Times are UTC as the record has them; each of `waves` was switched together.
+
+    `state` is that of `ot2deploy.runs`: whether it ended, and how.
+    """
 
     run: str
     command: str
@@ -89,65 +93,61 @@ class Run:
     who: str
     began: str
     ended: str
-    interrupted: bool
+    state: str
     stopped: str
     waves: tuple[tuple[str, ...], ...]
     robots: tuple[RobotRun, ...]
 
 
-def find(state_dir: Path, name: str = "") -> Path:
-    """The record of the run whose id is or begins with `name`; without a name, the last one. Raises UsageFailure."""
-    known = {path.stem: path for path in sorted((state_dir / "runs").glob("*.jsonl"))}
-    fits = [path for run, path in known.items() if run.startswith(name)]
+def find(state_dir: Path, name: str = "") -> runs.Run:
+    """The run whose id is or begins with `name`; without a name, the last one. Raises UsageFailure."""
+    known = runs.runs(state_dir)
     if not known:
         raise UsageFailure(
             "no run is recorded here",
             why=f"Commands that change robots keep records in {state_dir / 'runs'}.",
             next="Go to the project's directory, or name it with --project.",
         )
-    if name in known:
-        return known[name]
-    if not name:
+    fits = [one for one in known if one.run == name] or [one for one in known if one.run.startswith(name)]
+    if len(fits) == 1 or (fits and not name):
         return fits[-1]
-    if len(fits) == 1:
-        return fits[0]
     raise UsageFailure(
         f"{len(fits)} runs begin with {name}" if fits else f"no run is called {name}",
-        details=tuple(path.stem for path in (fits or list(known.values()))[-10:]),
+        details=tuple(one.run for one in (fits or known)[-10:]),
         next="Name one of those.",
     )
 
 
-def read(path: Path) -> Run:
-    """A run out of its record; lines that are damaged are passed over. Raises UsageFailure for what is no record."""
-    lines = tuple(_lines(path))
-    start = next((line for line in lines if line.get("event") == "start"), None)
-    if start is None:
-        raise UsageFailure(f"{path} is no run record", next="Name another run.")
+def read(record: runs.Run) -> Run:
+    """All that a run's record says. Raises UsageFailure where a newer ot2deploy wrote it."""
+    start = record.asked
     if isinstance(start.get("schema"), int) and start["schema"] > SCHEMA:
         raise UsageFailure(
-            f"{path} was written by a newer ot2deploy",
+            f"{record.path} was written by a newer ot2deploy",
             why=f"It has schema {start['schema']}, this ot2deploy knows {SCHEMA}.",
             next="Upgrade ot2deploy on this computer.",
         )
+    lines = tuple(_lines(record.path))
     begun = {_text(line.get("robot")): line for line in lines if line.get("event") == "begin"}
     ended = {_text(line.get("robot")): line for line in lines if line.get("event") == "robot"}
-    robots = [_robot(name, line, name in begun) for name, line in ended.items()]
-    robots += [_cut_off(name, line) for name, line in begun.items() if name not in ended]
+    robots = {name: _robot(name, line, name in begun) for name, line in ended.items()}
+    robots |= {name: _cut_off(name, line) for name, line in begun.items() if name not in ended}
+    untried = (name for name in _words(start.get("robots")) if name not in robots)
+    robots |= {name: RobotRun(robot=name, outcome="not tried", seconds={}) for name in untried}
     told = [_map(line.get("plan")).get("environment") for line in ended.values()]
     told += [line.get("environment") for line in (start, *begun.values(), *lines)]
     return Run(
-        run=path.stem,
-        command=_text(start.get("command")),
+        run=record.run,
+        command=record.command,
         target=_text(start.get("target")),
         environment=next((_text(one) for one in told if one), ""),
-        who=_text(start.get("who")),
+        who=record.who,
         began=_text(start.get("at")),
-        ended=_text(lines[-1].get("at")),
-        interrupted=any(line.get("event") == "interrupted" for line in lines),
+        ended=next((_text(line.get("at")) for line in reversed(lines)), ""),
+        state=record.state,
         stopped=next((_text(line.get("why")) for line in lines if line.get("event") == "stopped"), ""),
         waves=tuple(_words(line.get("robots")) for line in lines if line.get("event") == "wave"),
-        robots=tuple(robots),
+        robots=tuple(robots.values()),
     )
 
 

@@ -19,6 +19,7 @@ from report_records import OUTCOMES, row
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from ot2deploy.report_page.file import write
+from ot2deploy.report_page.run import find
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = (1280, 400)
@@ -74,7 +75,7 @@ def show(browser: Chrome, tmp_path: Path) -> Callable[..., Chrome]:
 
     def shown(record: Path, width: int = 1280, scheme: str = "light") -> Chrome:
         page = tmp_path / "out.html"
-        write(page, record, tmp_path / ".ot2deploy")
+        write(page, find(record.parent.parent, record.stem), tmp_path / ".ot2deploy")
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         scheme_is = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -6,7 +6,13 @@ import pytest
 from report_records import NEW, OLD, row
 
 from builder.errors import UsageFailure
-from ot2deploy.report_page.run import find, read
+from ot2deploy.report_page import run as module
+from ot2deploy.report_page.run import find
+
+
+def read(path):
+    """The run of a record's file."""
+    return module.read(find(path.parent.parent, path.stem))
 
 
 def begin(robot, current=OLD):
@@ -77,19 +83,40 @@ def test_values_of_another_kind_are_no_traceback(recorded, tmp_path, run_cli, da
     run_cli("report", "--last", "-o", "out.html").good()
 
 
-def test_what_is_no_record_or_too_new_is_said(recorded, tmp_path):
-    (tmp_path / "empty.jsonl").write_text("")
-    with pytest.raises(UsageFailure, match="no run record"):
-        read(tmp_path / "empty.jsonl")
+def test_what_a_newer_ot2deploy_wrote_is_said(recorded):
     with pytest.raises(UsageFailure, match="newer ot2deploy"):
         read(recorded(schema=2))
-    with pytest.raises(UsageFailure, match="cannot be read"):
-        read(tmp_path / "gone.jsonl")
+
+
+def test_robots_that_were_selected_and_never_reached_were_not_tried(recorded):
+    run = read(recorded(row("otto", "pushed"), robots=["otto", "luigi"]))
+    assert [(robot.robot, robot.outcome) for robot in run.robots] == [("otto", "pushed"), ("luigi", "not tried")]
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([{"event": "end", "exit_code": 0}], ""),
+        ([{"event": "interrupted"}], "Somebody stopped it before it had ended."),
+        ([], "Its record has no end: ot2deploy was killed"),
+        (
+            [{"event": "stopped", "why": "the canary otto failed"}, {"event": "end"}],
+            "their turn: the canary otto failed.",
+        ),
+    ],
+)
+def test_the_page_says_how_a_run_ended(recorded, run_cli, tmp_path, events, said):
+    recorded(row("otto", "pushed"), *events)
+    run_cli("report", "--last", "-o", "out.html").good()
+    text = (tmp_path / "out.html").read_text().partition("<h2")[0]
+    assert said in text
+    assert ("<p>It" in text or "<p>Somebody" in text) == bool(said)
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(fleet_record, tmp_path):
     state = tmp_path / ".ot2deploy"
-    assert find(state) == find(state, "20260105") == find(state, fleet_record.stem) == fleet_record
+    found = {find(state).path, find(state, "20260105").path, find(state, fleet_record.stem).path}
+    assert found == {fleet_record}
     with pytest.raises(UsageFailure, match="2 runs begin with 202601"):
         find(state, "202601")
     with pytest.raises(UsageFailure, match=r"no run is called \.\./x") as caught:
