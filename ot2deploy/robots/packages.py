@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from packaging.utils import canonicalize_name
 
 from builder.fetch import public
 from ot2deploy.agent import packages as script_module
+from ot2deploy.agent.manifest import SHARED
 from ot2deploy.errors import CommandFailure, RobotUnsupported
 from ot2deploy.inventory import Robot
 from ot2deploy.robots import probe
@@ -20,6 +21,7 @@ from ot2deploy.transport import Session, command
 SYSTEM, BY_HAND, OURS = "system", "by hand", "environment"
 PROTOCOLS = "protocols"  # and Jupyter: both run in the system's interpreter
 USER_PACKAGES = "/var/user-packages"
+T = TypeVar("T")
 TIMEOUT = 120.0  # seconds; an emulated robot under load reads hundreds of small files
 
 
@@ -96,12 +98,18 @@ def read_packages(session: Session, robot: Robot) -> RobotPackages:
     state = probe.read_state(session, robot, brief=True)
     if state.interpreter is None:
         raise RobotUnsupported("it has no /usr/bin/python3", subject=robot.name, why="Its system is damaged.")
-    call = f"\nmain({json.dumps(robot.base_path)}, {json.dumps(robot.system_path(USER_PACKAGES))})\n"
-    source = Path(script_module.__file__).read_bytes() + call.encode()
+    return ask(session, robot, lambda told: parse(robot, told))
+
+
+def ask(session: Session, robot: Robot, read: Callable[[Any], T], *, modules: bool = False) -> T:
+    """What `read` makes of what the script in a robot's own interpreter prints, with `modules` also what can be
+    imported. Raises CommandFailure where it cannot be read."""
+    words = (json.dumps(robot.base_path), json.dumps(robot.system_path(USER_PACKAGES)), str(modules))
+    source = Path(script_module.__file__).read_bytes() + f"\nmain({', '.join(words)})\n".encode()
     python = robot.system_path("/usr/bin/python3")
     done = session.run(command(python, "-I", "-"), input=source, timeout=TIMEOUT)
     try:
-        return parse(robot, json.loads(done.stdout))
+        return read(json.loads(done.stdout))
     except (ValueError, LookupError, TypeError, AttributeError):
         raise CommandFailure(
             "its Python does not say which packages it has",
@@ -178,9 +186,11 @@ def _used(shared: list[Package], own: list[Package], environments: tuple[Environ
         if package.importable:
             first.setdefault(package.key, package)
     has = {(package.environment, package.key) for package in own}
+    users_of_the_system = [PROTOCOLS, *(one.name for one in environments if one.system_packages and one.name != SHARED)]
     for package in shared:
-        users = [PROTOCOLS, *(one.name for one in environments if one.system_packages)]
         won = first.get(package.key) is package
-        yield replace(package, used_by=tuple(user for user in users if won and (user, package.key) not in has))
+        users = (user for user in users_of_the_system if won and (user, package.key) not in has)
+        yield replace(package, used_by=tuple(users))
     for package in own:
-        yield replace(package, used_by=(str(package.environment),))
+        others = users_of_the_system if package.environment == SHARED and package.key not in first else []
+        yield replace(package, used_by=(*others, str(package.environment)))

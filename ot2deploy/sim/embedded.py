@@ -21,7 +21,7 @@ from builder.errors import Failure
 from builder.run import environment, run
 from ot2deploy.inventory.settings import REMOTE_PATH
 
-SOFTWARE = "7.2.2-embedded"  # what VERSION.json says; "embedded" so that nobody takes it for a real image
+SOFTWARE = "7.3.1-embedded"  # what VERSION.json says; "embedded" so that nobody takes it for a real image
 SERVER = "ot2deploy.sim.sshd"
 SUPPORTED = ((3, 11), (3, 13))
 ASK = """
@@ -88,6 +88,9 @@ def create(directory: Path, name: str, python: Path | None = None, *, serial: st
             script.unlink()
     site = root / "usr" / "lib" / "python{}.{}".format(*facts["version"]) / "site-packages"
     _link_pip(facts, site)
+    # As images since 7.3.0 have it; site passes over a directory that is not there.
+    user = root / "var/user-packages" / site.relative_to(root)
+    files.write_bytes(site / "user-packages.pth", f"{user}\n".encode())
     for path in ("etc", "tmp", "var/data", "var/home", "var/lib/jupyter/data", "var/user-packages"):
         (root / path).mkdir(parents=True, exist_ok=True)
     if not (root / "etc" / "VERSION.json").exists():
