@@ -80,7 +80,12 @@ def _apply(event: _Event, now: dict[tuple[str, str], set[str]], ever: dict[tuple
     elif event.command == "push":
         if fields["outcome"] == "failed":
             return
-        at, has = (fields["robot"], fields["plan"]["environment"]), {fields["plan"]["digest"]}
+        at = fields["robot"], fields["plan"]["environment"]
+        has = {fields["plan"]["digest"]}
+        if fields["outcome"] in ("staged", "rolled back"):  # what was current before stays so, or is so again
+            has = {fields["plan"]["current"]}
+            if has == {None}:
+                now.pop(at, None)
     else:
         at, result = (fields["robot"], event.environment), fields["result"] or {}
         if event.command == "rollback" and not fields["ok"]:

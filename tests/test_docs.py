@@ -79,6 +79,7 @@ RUN_BY = {
     "ot2deploy history": "tests/ot2deploy/cli/test_history.py",
     "ot2deploy report": "tests/ot2deploy/report_page/test_report.py",
     "ot2deploy status": "tests/ot2deploy/cli/test_daily.py",
+    "ot2deploy status --drift": "tests/ot2deploy/test_drift.py",
     "ot2deploy exec": "tests/ot2deploy/cli/test_daily.py",
     "ot2deploy sim": "tests/test_installed.py",
     "ot2deploy --help": "tests/ot2deploy/cli/test_boundary.py",

@@ -26,7 +26,7 @@ kind_option = click.option(
 
 @click.group("sim", cls=Group)
 def command() -> None:
-    """Simulated robots: plan, up, status, busy, idle, restart, reset, down."""
+    """Simulated robots: plan, up, status, busy, idle, restart, reset, update, down."""
 
 
 @command.command("plan")
@@ -105,12 +105,15 @@ def status(project: Project) -> Shown:
 @command.command("busy")
 @click.argument("name")
 @click.option("--maintenance", is_flag=True, help="A maintenance run (calibration) instead of a protocol run.")
+@click.option("--update", is_flag=True, help="A system update that is being received; the API says nothing of it.")
 @options.project
 @options.output
-def busy(name: str, maintenance: bool, project: Project) -> Shown:
+def busy(name: str, maintenance: bool, update: bool, project: Project) -> Shown:
     """Let a robot's HTTP API say that it runs a protocol."""
     from ot2deploy.sim import activity
 
+    if update:
+        return _view(activity.updating(project, name))
     return _view(activity.busy(project, name, maintenance=maintenance))
 
 
@@ -149,6 +152,21 @@ def reset(name: str, project: Project) -> Shown:
     from ot2deploy.sim import lab
 
     return _view(lab.reset(project, name))
+
+
+@command.command("update")
+@click.argument("name")
+@click.option(
+    "--python", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="FILE",
+    help="The CPython (3.11 to 3.13) that it has then; without it, another one of this machine, if there is one.",
+)  # fmt: skip
+@options.project
+@options.output
+def update(name: str, python: Path | None, project: Project) -> Shown:
+    """Give one embedded robot a system update: newer software and another Python. Its releases stay."""
+    from ot2deploy.sim import update as updates
+
+    return _view(updates.update(project, name, python))
 
 
 def _view(result: SimResult, hint: str = "") -> Shown:

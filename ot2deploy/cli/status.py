@@ -9,7 +9,7 @@ import click
 
 from ot2deploy.cli import options, units
 from ot2deploy.cli.outcomes import failed, release
-from ot2deploy.cli.result import Shown, table
+from ot2deploy.cli.result import Part, Shown, lines, table
 
 if TYPE_CHECKING:
     from ot2deploy.fleet import Outcome
@@ -29,14 +29,34 @@ STATES = {
 
 
 @click.command("status")
+@click.option(
+    "--drift", is_flag=True, help="Show only what differs from what was verified and pushed, and what repairs it."
+)
 @options.fleet
 @options.output
-def command(**where: Any) -> Shown:
-    """Show what is on which robot; changes nothing."""
+def command(drift: bool, **where: Any) -> Shown:
+    """Show what is on which robot; changes nothing.
+
+    With --drift: releases whose Python a system update removed, that were removed by hand or never verified, and
+    environments that are not as the last command of this project left them. It ends with 0 where no robot has drifted,
+    3 where some have, 1 where all have; a robot that does not answer counts as one that has.
+    """
     from ot2deploy.status import status
 
     with options.visiting(**where) as fleet:
-        return _view(status(fleet))
+        result = status(fleet, drift=drift)
+    return _drift_view(result) if drift else _view(result)
+
+
+def _drift_view(result: StatusResult) -> Shown:
+    found = [one for rows in (result.drift or {}).values() for one in rows]
+    parts: list[Part] = []
+    for one in found:
+        parts += [lines(f"{one.robot}: {one.environment}: {one.what}", style="warning"), lines(f"  {one.next}")]
+    answered = sum(outcome.ok for outcome in result.outcomes)
+    drifted = len({one.robot for one in found})
+    said = f"{units.count(answered, 'robot')} looked at, {drifted or 'none'} drifted"
+    return Shown(result=result, parts=(*parts, lines(said), *failed(result.outcomes)))
 
 
 def _view(result: StatusResult) -> Shown:

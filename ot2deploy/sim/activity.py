@@ -1,17 +1,23 @@
-"""Busy and idle: what a simulated robot's HTTP API says that it is doing."""
+"""Busy and idle: what a simulated robot's HTTP API says that it is doing, and the files of an update session."""
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from builder import files
+from builder.docker import engine as docker_engine
+from ot2deploy.agent.activity import UPDATES
 from ot2deploy.project import Project
 from ot2deploy.sim import api_server
 from ot2deploy.sim.lab import place, status
 from ot2deploy.sim.results import SimResult
+from ot2deploy.sim.state import SimRobot
 
 
 def busy(project: Project, name: str, *, maintenance: bool = False) -> SimResult:
@@ -35,7 +41,27 @@ def idle(project: Project, name: str) -> SimResult:
             if run["current"]:
                 run.update(current=False, status="succeeded", completedAt=_now())
 
-    return _set_runs(project, name, change, f"{name} is idle")
+    result = _set_runs(project, name, change, f"{name} is idle")
+    _receive(place(project).read().robot(name), begun=False)
+    return result
+
+
+def updating(project: Project, name: str) -> SimResult:
+    """Puts the file of an update session where update-server does; its API says nothing of it. Raises NotSimulated."""
+    _receive(place(project).read().robot(name), begun=True)
+    return replace(status(project), did=f"{name} receives a system update")
+
+
+def _receive(robot: SimRobot, *, begun: bool) -> None:
+    if robot.container:
+        make = f"mkdir -p {UPDATES} && echo > {UPDATES}/ot2-system.zip"
+        docker_engine.connect().execute(robot.container, ["sh", "-c", make if begun else f"rm -rf {UPDATES}"])
+        return
+    directory = Path(robot.root + UPDATES)
+    if begun:
+        files.write_bytes(directory / "ot2-system.zip", b"\n")
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _set_runs(project: Project, name: str, change: Callable[[dict[str, Any]], None], did: str) -> SimResult:
