@@ -54,7 +54,8 @@ def write(bundles: Sequence[Bundle], path: Path) -> None:
 def read(path: Path, store: Store | None = None) -> tuple[Bundle, ...]:
     """The bundles of a file, their wheels taken into the store (default: the user's) and checked on the way.
 
-    Raises BundleFailure for what is no bundle file, is damaged, or was made by a newer ot2deploy.
+    Raises BundleFailure for what is no bundle file, is damaged, or was made by a newer ot2deploy; AuditFailure for a
+    wheel in it that is none.
     """
     store = store or Store(places.cache_root() / "store")
     try:
@@ -66,7 +67,7 @@ def read(path: Path, store: Store | None = None) -> tuple[Bundle, ...]:
             return tuple(_bundle(archive, members, manifest, store, path.name) for manifest in manifests)
     except OSError as error:
         raise BundleFailure(f"cannot be read: {error.strerror or error}", subject=path.name) from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError) as error:
         raise BundleFailure(
             "is no bundle file, or is damaged", subject=path.name, why=str(error), next="Get or make it again."
         ) from error
@@ -112,7 +113,7 @@ def _members(archive: zipfile.ZipFile, origin: str) -> dict[str, zipfile.ZipInfo
 def _manifest(archive: zipfile.ZipFile, info: zipfile.ZipInfo, origin: str) -> dict[str, Any]:
     try:
         value = json.loads(archive.read(info))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleFailure(f"{info.filename} is not JSON: {error}", subject=origin) from error
     manifest = validated(value, f"{origin}: {info.filename}")
     if info.filename != f"manifests/{manifest['profile']['name']}.json":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import csv
 import stat
 import zipfile
@@ -23,7 +24,7 @@ from builder.errors import AuditFailure
 Headers = tuple[tuple[str, str], ...]
 ZIP_MAGIC = b"PK\x03\x04"
 # What reading a damaged zip member may raise; NotImplementedError is an unknown compression method.
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError)
 SOURCES = (".tar.gz", ".zip")  # of sdists (PEP 625, and before it)
 SIGNATURES = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
@@ -140,8 +141,12 @@ class WheelFile:
     @property
     def wheel_tags(self) -> frozenset[Tag]:
         """The tags that the WHEEL file names, compressed sets expanded; values that are no tags are left out."""
-        values = (value for key, value in self.wheel if key.lower() == "tag" and value.count("-") == 2)
-        return frozenset(tag for value in values for tag in parse_tag(value))
+        found: set[Tag] = set()
+        for key, value in self.wheel:
+            if key.lower() == "tag":
+                with contextlib.suppress(ValueError):
+                    found |= parse_tag(value)
+        return frozenset(found)
 
     @property
     def requires_python(self) -> str:

@@ -33,7 +33,7 @@ def main() -> int:
 def _execute(request: Request) -> int:
     layout, environment = layouts.of_request(request), fields.environment(request)
     argv = request.get("argv")
-    if not isinstance(argv, list) or not argv or not all(isinstance(word, str) and "\0" not in word for word in argv):
+    if not isinstance(argv, list) or not argv or not all(isinstance(one, str) and fields.is_word(one) for one in argv):
         raise bad_request("field argv is not a list of words")
     # Resolved once: the program keeps its release, whatever becomes current meanwhile.
     digest = layouts.current_digest(layout, environment)

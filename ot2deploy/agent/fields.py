@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from ot2deploy.agent.refusal import bad_request
@@ -26,7 +27,7 @@ LARGEST = 1 << 40
 def text(request: Request, field: str, default: str | None = None, limit: int = 1000) -> str:
     """A string of at most `limit` characters without control characters."""
     value = request.get(field, default)
-    if not isinstance(value, str) or len(value) > limit or any(ord(character) < 32 for character in value):
+    if not isinstance(value, str) or len(value) > limit or any(ord(one) < 32 for one in value) or not is_word(value):
         raise bad_request("field %s is not a text" % field)
     return value
 
@@ -100,7 +101,7 @@ def variables(request: Request) -> dict[str, str]:
     if not isinstance(value, dict):
         raise bad_request("field variables is not an object")
     for name, content in value.items():
-        if not VARIABLE.fullmatch(name) or not isinstance(content, str) or "\0" in content:
+        if not VARIABLE.fullmatch(name) or not isinstance(content, str) or not is_word(content):
             raise bad_request("variables has an entry that is not NAME: text")
     return value
 
@@ -108,7 +109,7 @@ def variables(request: Request) -> dict[str, str]:
 def directory(request: Request, field: str, default: str) -> str:
     """An absolute directory in normal form, or "" where the default is that."""
     value = request.get(field, default)
-    if not isinstance(value, str) or "\0" in value or len(value) > 2000:
+    if not isinstance(value, str) or not is_word(value) or len(value) > 2000:
         raise bad_request("field %s is not a path" % field)
     if value == "" and default == "":
         return value
@@ -116,6 +117,14 @@ def directory(request: Request, field: str, default: str) -> str:
     if parts[0] != "" or len(parts) < 2 or any(part in ("", ".", "..") for part in parts[1:]):
         raise bad_request("field %s is not an absolute path in normal form" % field)
     return value
+
+
+def is_word(value: str) -> bool:
+    """Whether a string can be a path or a word of a command: JSON's may have half characters, and zero bytes."""
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def _matching(request: Request, field: str, pattern: re.Pattern[str]) -> str:

@@ -30,7 +30,11 @@ def check(value: Manifest) -> Manifest:
     for wheel in fields.items(value, "wheels"):
         fields.filename(wheel, "wheels")
         fields.digest(wheel, "sha256")
-    if fields.digest(value) != digest(value):
+    try:
+        made = digest(value)
+    except (UnicodeEncodeError, RecursionError) as error:  # half characters, which have no bytes
+        raise bad_request("the manifest has something that no digest can be made of") from error
+    if fields.digest(value) != made:
         raise bad_request("the manifest's digest is not that of its content")
     _check_python(value)
     return value

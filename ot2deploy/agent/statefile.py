@@ -41,7 +41,7 @@ def write(path: str, value: dict[str, Any]) -> None:
     directory, temporary = os.path.dirname(path), part(path)
     os.makedirs(directory, exist_ok=True)
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:  # as JSON has it
             json.dump(value, file, sort_keys=True, ensure_ascii=False)
             file.write("\n")
             file.flush()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from builder.environment import NAME
 from builder.files import sha256_bytes
 from ot2deploy.errors import AgentTooNew, CommandFailure
 from ot2deploy.transport import script
@@ -52,6 +53,7 @@ say end
 EVERY = "."
 MARKER = re.compile(rb"\n==ot2deploy:([^\n]*)\n")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +144,7 @@ def parse(robot: str, printed: bytes) -> RobotState:
     system_files = sections.get("version", b"")
     fingerprint = sha256_bytes(b"\0".join([system_files, (interpreter or "").encode(), str(size).encode()]))
     free, total = _disk(sections.get("disk", b""))
-    memory = sections.get("memory", b"").strip()
+    memory = sections.get("memory", b"").decode(errors="replace").strip()
     mounts = _mounts(sections.get("mounts", b""))
     base = max(mounts, key=len, default="")
     return RobotState(
@@ -155,7 +157,7 @@ def parse(robot: str, printed: bytes) -> RobotState:
         base_writable=not base or "rw" in mounts[base][1],
         disk_free=free,
         disk_total=total,
-        memory_available=int(memory) * 1024 if memory.isdigit() else None,
+        memory_available=int(memory) * 1024 if NUMBER.fullmatch(memory) else None,
         holder=_json(sections.get("lock", b"")),
         held=b"yes" in sections.get("holding", b""),
         facts=_facts(robot, sections.get("facts", b""), fingerprint),
@@ -174,9 +176,9 @@ def _sections(printed: bytes) -> dict[str, bytes]:
 
 def _links(listing: bytes) -> Iterator[tuple[str, tuple[int, str]]]:
     """Path, size and target ("" for what is no link) out of `ls -lnd`: mode, links, owner, group, size, time, path."""
-    for line in listing.decode(errors="surrogateescape").splitlines():
+    for line in listing.decode(errors="replace").splitlines():
         words = line.split(maxsplit=8)
-        if len(words) == 9 and words[4].isdigit():
+        if len(words) == 9 and NUMBER.fullmatch(words[4]):
             path, _, target = words[8].partition(" -> ")
             yield path, (int(words[4]), target)
 
@@ -198,7 +200,7 @@ def _interpreter(links: Mapping[str, tuple[int, str]]) -> tuple[str | None, int]
 def _disk(listing: bytes) -> tuple[int, int]:
     """Free and total bytes out of `df -Pk`: name, total, used, free, percent, place."""
     lines = listing.decode(errors="replace").splitlines()
-    numbers = re.search(r"\s(\d+)\s+(\d+)\s+(\d+)\s+\d+%", lines[-1]) if lines else None
+    numbers = re.search(r"\s([0-9]{1,18})\s+([0-9]{1,18})\s+([0-9]{1,18})\s+[0-9]+%", lines[-1]) if lines else None
     return (int(numbers[3]) * 1024, int(numbers[1]) * 1024) if numbers else (0, 0)
 
 
@@ -222,10 +224,12 @@ def _environments(
     targets = {path.split("/")[-2]: target for path, (_, target) in links.items() if path.endswith("/current")}
     for title, body in sections.items():
         kind, _, name = title.partition(" ")
-        if kind != "environment":
+        if kind != "environment" or not NAME.fullmatch(name):  # a directory that is none of ours
             continue
-        releases = tuple(sorted(path.split("/")[-2] for path in body.decode(errors="replace").splitlines() if path))
-        linked = targets.get(name, "").rpartition("/")[2] or None
+        paths = (path.split("/") for path in body.decode(errors="replace").splitlines())
+        releases = tuple(sorted(parts[-2] for parts in paths if DIGEST.fullmatch("".join(parts[-2:-1]))))
+        linked = targets.get(name, "").rpartition("/")[2]
+        linked = linked if DIGEST.fullmatch(linked) else None
         current = linked if linked in releases else None  # no link yet, or one into nothing
         verified = _ours(robot, "verified.json", sections.get(f"verified {name}", b""))
         if current is None or (verified is not None and verified.get("digest") != current):
@@ -256,7 +260,7 @@ def _ours(robot: str, name: str, text: bytes) -> dict[str, Any] | None:
 def _json(text: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
