@@ -6,6 +6,7 @@ TCP notices by itself when the peer's kernel answers no more. Behind a jump host
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import time
 from typing import Any
@@ -46,7 +47,7 @@ class Listening:
                 if isinstance(self._sock, socket.socket):
                     self._sock.shutdown(socket.SHUT_RDWR)
             self._sock.close()
-            raise ConnectionResetError("the robot has gone silent")
+            raise ConnectionResetError(errno.ECONNRESET, "the robot has gone silent")  # paramiko wants both
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
