@@ -77,22 +77,24 @@ class Board:
         self.total = 0
         self.ended: dict[str, bool] = {}  # robots, and whether they failed
         self.stopping = ""
+        self._began: dict[str, float] = {}
 
     def take(self, event: Event, now: float) -> tuple[Row, bool]:
         """The row that an event is about, and whether a stage began with it. A row whose subject ended is gone."""
         if event.unit == "robot" and not event.subject:
             self.title, self.total, self.began = event.message, event.total or 0, now
-        if event.stage == "stop" and event.level == "warning":
-            self.stopping = event.message or "stopping"
+        if event.stage == "stopping" and event.level == "warning":
+            self.stopping = event.message
         row = self.rows.get(event.subject)
         new = row is None
         if row is None:
-            row = Row(subject=event.subject, began=now, event=event, since=now, moved=now, told=now)
+            began = self._began.setdefault(event.subject, now)  # staged in one wave, switched in another
+            row = Row(subject=event.subject, began=began, event=event, since=now, moved=now, told=now)
         if event.level == "progress":
             new = row.take(event, now) or new
             if event.subject:
                 self.rows[event.subject] = row
-                self.ended.pop(event.subject, None)  # staged in one wave, switched in another
+                self.ended.pop(event.subject, None)
         elif event.level in ENDED:
             self.rows.pop(event.subject, None)
             if event.unit == "robot":

@@ -159,7 +159,7 @@ def test_after_ctrl_c_the_line_of_totals_says_that_it_ends():
     seen = Watched()
     seen.robots(3)
     seen.tell("r1", "install")
-    seen.tell("", "stop", "each robot finishes its step; Ctrl-C again stops at once", level="warning")
+    seen.tell("", "stopping", "each robot finishes its step; Ctrl-C again stops at once", level="warning")
     assert seen.frame[0].endswith("; each robot finishes its step; Ctrl-C again stops at once")
 
 

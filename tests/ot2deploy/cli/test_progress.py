@@ -61,6 +61,25 @@ def test_stages_begin_and_end():
     assert lines == ["otto: probe", "otto: install, 96 wheels", "otto: install (20 s)"]
 
 
+def test_robots_are_counted_and_the_time_is_of_all_their_stages():
+    def end(subject, stage, **more):
+        return Event(subject=subject, stage=stage, unit="robot", **{"level": "done", **more})
+
+    lines = told(
+        (0, Event(subject="", stage="push", message="plates to 2 robots", total=2, unit="robot")),
+        (0, Event(subject="otto", stage="probe")),
+        (2, Event(subject="luigi", stage="probe")),
+        (3, end("luigi", "failed", level="failed", message="no answer")),
+        (30, end("otto", "staged")),
+        (40, Event(subject="otto", stage="switch")),
+        (42, end("otto", "pushed")),
+    )
+    assert lines == [
+        "push, plates to 2 robots", "otto: probe", "luigi: probe", "luigi: failed, no answer (1.0 s), 1 of 2",
+        "otto: staged (30 s), 2 of 2", "otto: switch", "otto: pushed (42 s), 2 of 2",
+    ]  # fmt: skip
+
+
 def test_two_robots_have_a_pace_each():
     lines = told(
         (0, Event(subject="otto", stage="probe")),
