@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder.events import Event
 from ot2deploy.cli import options, units
 from ot2deploy.cli.outcomes import failures, release
 from ot2deploy.cli.result import Part, Shown, Style, Table, lines, table
@@ -63,6 +64,8 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
     policy = _policy(**{name: where.pop(name) for name in ("canary", "batch", "max_fail", "all_or_none")})
     with options.visiting(**where) as fleet:
         fleet.begin()  # while the rest is imported and the target looked up
+        said = f"{target} to {units.count(len(fleet.robots), 'robot')}"
+        fleet.report(Event(subject="", stage="push", message=said, total=len(fleet.robots), unit="robot"))
         from ot2deploy.rollout.push import PushRequest, push
 
         result = push(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from builder.bundle import Bundle
 from builder.errors import Failure
+from builder.events import Event
 from builder.profile import Profile
 from builder.store import Blob
 from ot2deploy.agent_client import AgentSession
@@ -75,6 +76,14 @@ class Course:
 
     def take(self, step: Step) -> Verdict:
         """Takes one step; `row` says afterwards what became of the robot. Never raises a Failure."""
+        verdict = self._tried(step)
+        if (row := self.row).outcome != "not tried":
+            what, level = (row.failure.what, "failed") if row.failure else (row.note, "done")
+            end = Event(subject=row.robot, stage=row.outcome, message=what, level=level, unit="robot")
+            self.shared.fleet.report(end)
+        return verdict
+
+    def _tried(self, step: Step) -> Verdict:
         try:
             if step is not Step.UNDO:
                 self.shared.halt.check()
@@ -167,7 +176,6 @@ class Course:
     def _stays_staged(self, busy: str) -> Verdict:
         halted = self.shared.halt.why
         self._row("staged", note=busy or halted)
-        self.clock.tell("staged", busy or halted, level="done")
         if busy:
             return Verdict.BUSY
         return Verdict.LEFT if halted else Verdict.READY
@@ -178,12 +186,10 @@ class Course:
         order = self._order(ready, stage=False, switch=False)
         self.link.attempt(lambda session: undo(session, self.robot, order, self.clock))
         self._row("rolled back", note=self.shared.halt.why)
-        self.clock.tell("rolled back", "", level="done")
         return Verdict.DONE
 
     def _switched(self, plan: Plan) -> Verdict:
         self._row(DONE[plan.action])
-        self.clock.tell(DONE[plan.action], "", level="done")
         return Verdict.SAME if plan.action is Action.VERIFY else Verdict.DONE
 
     def _order(self, ready: Prepared, *, stage: bool, switch: bool) -> Order:
