@@ -108,8 +108,15 @@ def _planned(result: PushResult) -> tuple[Part, ...]:
     return (
         lines(f"{result.environment}: {result.origin}; nothing is changed", style="title"),
         table(columns, rows, right=("send", "bytes", "reuse")),
+        *_notices(result.rows),
         *failures(row.failure for row in result.rows),
     )
+
+
+def _notices(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
+    """What was seen of other environments on the way."""
+    said = [f"{row.robot}: {notice}" for row in rows if row.plan for notice in row.plan.notices]
+    return (lines("", *said, style="warning"),) if said else ()
 
 
 def _pushed(result: PushResult) -> tuple[Part, ...]:
@@ -119,6 +126,7 @@ def _pushed(result: PushResult) -> tuple[Part, ...]:
         _robots(result.rows),
         *_stages(result.rows),
         *_saving(result.rows),
+        *_notices(result.rows),
         *failures(row.failure for row in result.rows),
         *_waves(result),
         lines("", f"{_end(result)} after {units.seconds(result.seconds)}", style=_style(result)),

@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 from ot2deploy.agent import activity as on_robot
 from ot2deploy.agent_client import AgentSession
-from ot2deploy.errors import ApiFailure, CommandFailure
+from ot2deploy.errors import ApiFailure, CommandFailure, ConnectionFailure
 from ot2deploy.inventory import Robot
+from ot2deploy.link import Link
 from ot2deploy.robots import api
 from ot2deploy.transport import Session, command, script
 
@@ -67,6 +68,14 @@ def ask(robot: Robot, session: Session | None = None) -> Activity:
     if session is None:
         return _unknown(f"it is reached through {robot.via}, where its HTTP API was not asked")
     return _from_there(robot, lambda port, paths: _run(session, robot, port, paths))
+
+
+def ask_over(link: Link, robot: Robot) -> Activity:
+    """The same over a link, for who waits: a robot that cannot be reached may be restarting, and is "unknown"."""
+    try:
+        return link.attempt(lambda session: ask(robot, session))
+    except ConnectionFailure as failure:
+        return _unknown(failure.what)
 
 
 def ask_in(agent: AgentSession, robot: Robot) -> Activity:

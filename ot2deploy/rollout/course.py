@@ -12,6 +12,7 @@ from builder.errors import Failure
 from builder.events import Event
 from builder.profile import Profile
 from builder.store import Blob
+from ot2deploy import advice
 from ot2deploy.agent_client import AgentSession
 from ot2deploy.bundles import Bundles
 from ot2deploy.errors import AgentFailure, CheckFailed, InstallFailed, RolledBack, TransferFailure
@@ -109,7 +110,6 @@ class Course:
             return self._switch()
         ready = self._ready = self._prepare()
         plan = ready.plan
-        self._row("planned", plan=plan)
         if step is Step.LOOK:
             return Verdict.SAME
         if plan.action is Action.NOTHING:
@@ -129,8 +129,10 @@ class Course:
         plan = make_plan(robot, state, bundle, shared.method)
         if plan.action is Action.INSTALL:  # only now it matters what is there already, and how much room there is
             with self.clock.stage("probe"):
-                state = self.link.attempt(lambda session: read_state(session, robot, shared.bundles.environment))
+                state = self.link.attempt(lambda session: read_state(session, robot))
             plan = make_plan(robot, state, bundle, shared.method)
+            seen = preflight.notices(state, plan, lambda name: advice.push(name, robot, shared.fleet.project))
+            plan = replace(plan, notices=seen)
         self._row("planned", plan=plan)
         shared.met(bundle)
         preflight.raise_all(preflight.examine(robot, state, plan))
@@ -225,9 +227,7 @@ class Course:
         return not self._busy
 
     def _doing(self) -> Activity:
-        if self.robot.via:
-            return self.link.attempt(lambda session: activity.ask(self.robot, session))
-        return activity.ask(self.robot)
+        return activity.ask_over(self.link, self.robot)
 
     def _said(self, doing: Activity) -> str:
         """What a plan says of a robot that is busy, or of which that is not known."""

@@ -35,7 +35,7 @@ class Plan:
     `digest` is the release that will be current, `current` the one that is. `send` counts the wheels that are not
     on the robot yet, `reuse` those that are; `send_bytes` is their size. With the tree method packs are sent instead,
     of which nothing is known before they are made: all count as missing. `space` is what an installation needs on the
-    robot's disk, in bytes. `reasons` say why, one clause each.
+    robot's disk, in bytes. `reasons` say why, one clause each. `notices` are about the robot's other environments.
     """
 
     robot: str
@@ -50,10 +50,12 @@ class Plan:
     reuse: int
     send_bytes: int
     space: int
+    notices: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON."""
-        return {**self.__dict__, "action": self.action.value, "reasons": list(self.reasons)}
+        lists = {"reasons": list(self.reasons), "notices": list(self.notices)}
+        return {**self.__dict__, "action": self.action.value, **lists}
 
 
 def make_plan(robot: Robot, state: RobotState, bundle: Bundle, method: str | None = None) -> Plan:
@@ -66,7 +68,8 @@ def make_plan(robot: Robot, state: RobotState, bundle: Bundle, method: str | Non
     digest = manifest["digest"]
     known = state.environments.get(manifest["environment"])
     current = known.current if known else None
-    complete = bool(known and digest in known.releases)
+    gone = bool(known and known.python_gone)
+    complete = bool(known and digest in known.releases) and not (gone and digest == current)
     action, reasons = _action(digest, current, complete, known.verified if known else None, state, manifest)
     there = frozenset() if method == "tree" else state.wheels
     missing = [wheel for wheel in manifest["wheels"] if wheel["sha256"] not in there]
@@ -79,7 +82,7 @@ def make_plan(robot: Robot, state: RobotState, bundle: Bundle, method: str | Non
         digest=digest,
         current=current,
         action=action,
-        reasons=reasons,
+        reasons=(*reasons, *(("a system update removed its Python",) if gone else ())),
         method=method,
         send=len(missing),
         reuse=len(manifest["wheels"]) - len(missing),

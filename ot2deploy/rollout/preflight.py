@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from ot2deploy import drift
 from ot2deploy.errors import BaseUnusable, DiskFull, Locked, MemoryShort, RobotFailure, RobotUnsafe
 from ot2deploy.inventory import Robot
 from ot2deploy.robots.state import RobotState
 from ot2deploy.rollout.plan import Action, Plan
 
+BROKEN = ("python-gone", "release-gone")  # no program of such an environment can start
 IN_MEMORY = ("tmpfs", "ramfs")
 # Measured: the agent takes 20 MB, and pip with 96 wheels 51 MB beside it. The rest is for the release's checks; an OT-2
 # without a run has more than 500 MB.
@@ -33,6 +35,12 @@ def raise_all(findings: Sequence[RobotFailure]) -> None:
     first.also = tuple(others)
     first.details = (*first.details, *(f"also: {line}" for other in others for line in (other.what, other.next)))
     raise first
+
+
+def notices(state: RobotState, plan: Plan, repair: Callable[[str], str]) -> tuple[str, ...]:
+    """What was seen of other environments, each with what `repair` says of it. `state` is one with all of them."""
+    seen = (one for one in drift.find(state, {}) if one.environment != plan.environment)
+    return tuple(f"{one.environment}: {one.what}. {repair(one.environment)}" for one in seen if one.code in BROKEN)
 
 
 def _room(robot: Robot, state: RobotState, plan: Plan) -> Iterator[RobotFailure]:

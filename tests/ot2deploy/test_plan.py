@@ -97,3 +97,11 @@ def test_packs_are_all_new_and_as_large_as_the_release() -> None:
 def test_whose_method_counts(asked: str | None, robots: str | None, environments: str | None, method: str) -> None:
     robot = Robot(name="otto", address="192.0.2.1", install_method=robots)
     assert make_plan(robot, state(), bundle(install_method=environments), asked).method == method
+
+
+def test_a_release_whose_python_is_gone_is_made_anew() -> None:
+    known = EnvironmentState(
+        name="demo", current=DIGEST, releases=(DIGEST, OTHER), verified=verified(BUNDLE), python_gone=True
+    )
+    plan = make_plan(ROBOT, state(environments={"demo": known}), BUNDLE)
+    assert (plan.action, "a system update removed its Python" in plan.reasons) == (Action.INSTALL, True)

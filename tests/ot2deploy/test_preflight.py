@@ -19,7 +19,7 @@ from ot2deploy.robots import state as robot_state
 from ot2deploy.robots.probe import read_state
 from ot2deploy.robots.state import RobotState
 from ot2deploy.rollout.plan import make_plan
-from ot2deploy.rollout.preflight import examine, raise_all
+from ot2deploy.rollout.preflight import examine, notices, raise_all
 from ot2deploy.transport.ssh import connect
 
 OTTO = Robot(name="otto", address="192.0.2.1")
@@ -121,6 +121,14 @@ def test_where_nothing_is_to_be_done_nothing_is_refused() -> None:
     assert found(environments={"demo": known}, disk_free=0, root_writable=True, holder=HOLDER, held=True) == {}
 
 
+def test_other_environments_that_an_update_broke_are_told_with_the_push_that_repairs_them() -> None:
+    printed = robot_state.parse("otto", (CASES / "ot2-updated-since.txt").read_bytes())
+    plan = make_plan(OTTO, printed, BUNDLE)
+    (said,) = notices(printed, plan, lambda name: f"Run: ot2deploy push {name}")
+    assert said.startswith("prefect: release a1a1a1a1a1a1 was made for a Python that a system update removed. Run: ")
+    assert said.endswith("ot2deploy push prefect")
+
+
 def test_what_a_robot_printed_is_enough_to_find_it() -> None:
     printed = robot_state.parse("otto", (CASES / "ot2-held-and-writable.txt").read_bytes())
     findings = examine(OTTO, printed, make_plan(OTTO, printed, BUNDLE))
@@ -144,3 +152,37 @@ def test_a_robot_that_is_held_is_refused_by_a_dry_run_too(workplace_of: Any) -> 
                 assert "(run other)" in rows["r2"]["error"]["why"]
     assert place.lab.current("plates", "r2") is None
     assert place.push("plates")["r2"]["outcome"] == "pushed"
+
+
+def test_after_an_update_a_push_makes_its_release_anew_and_names_what_else_it_broke(workplace: Any) -> None:
+    workplace.environment("plates", workplace.wheel("plates"), checks="- import: plates")
+    workplace.environment("racks", workplace.wheel("racks"), checks="- import: racks")
+    digest = workplace.push("plates")["plan"]["digest"]
+    workplace.push("racks")
+    for name in ("plates", "racks"):
+        release = (workplace.lab.base() / "envs" / name / "current").resolve()
+        for link in (release / "bin").glob("python3.*"):
+            link.unlink()
+            link.symlink_to("/usr/bin/python3.1")
+    row = workplace.push("plates", "--dry-run")
+    assert row["plan"]["action"] == "install"
+    assert "a system update removed its Python" in row["plan"]["reasons"]
+    shown = workplace.run_cli("push", "plates", "--robots", workplace.lab.path).good().out
+    assert "r1: racks: release " in shown
+    assert "Run: ot2deploy push racks --limit r1 --robots" in shown
+    assert workplace.lab.current("plates") == digest
+    workplace.push("racks")
+    assert workplace.push("plates")["outcome"] == workplace.push("racks")["outcome"] == "no change"
+    workplace.run("exec", "-e", "plates", "--", "python3", "-c", "import plates")
+
+
+def test_a_dry_run_says_that_a_robot_is_busy(workplace: Any) -> None:
+    workplace.environment("plates", workplace.wheel("plates"))
+    session = workplace.lab.root("r1") / "var/lib/otupdate/downloads/ot2-system.zip"
+    session.parent.mkdir(parents=True)
+    session.write_bytes(b"PK")
+    row = workplace.push("plates", "--dry-run")
+    assert (row["outcome"], "busy: a system update was begun" in row["note"]) == ("planned", True)
+    assert workplace.push("plates", status=1)["outcome"] == "staged"
+    session.unlink()
+    assert workplace.push("plates")["outcome"] == "switched"
