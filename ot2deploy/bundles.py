@@ -5,11 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from builder.bundle import Bundle
 from builder.errors import Failure, UsageFailure
 from builder.profile import Profile
+
+if TYPE_CHECKING:
+    from ot2deploy.inventory import Robot
+    from ot2deploy.rollout.plan import Plan
+    from ot2deploy.transport import Session
+
+T = TypeVar("T")
+
+
+class Ask(Protocol):
+    """Asks one robot something over its connection, again where that was lost; `Link.attempt` does."""
+
+    def __call__(self, work: Callable[[Session], T]) -> T:
+        """What `work` returns. Raises what it raises."""
 
 
 class Bundles(Protocol):
@@ -20,6 +34,34 @@ class Bundles(Protocol):
 
     def for_profile(self, profile: Profile) -> Bundle:
         """The bundle for robots of this profile. Raises Failure; safe to call from many threads."""
+
+
+class RobotBundles(Protocol):
+    """Gives each robot its bundle; otherwise like `Bundles`."""
+
+    environment: str
+    origin: str
+
+    def for_robot(self, robot: Robot, ask: Ask, profile: Profile) -> Bundle:
+        """The bundle for a robot of this profile. Raises Failure; safe to call from many threads."""
+
+    def planned(self, robot: Robot, plan: Plan, bundle: Bundle) -> Plan:
+        """The plan for a robot whose bundle was given, with what the bundles know besides."""
+
+
+class Alike:
+    """Gives robots of a profile the same bundle."""
+
+    def __init__(self, bundles: Bundles) -> None:
+        self.environment, self.origin, self._bundles = bundles.environment, bundles.origin, bundles
+
+    def for_robot(self, robot: Robot, ask: Ask, profile: Profile) -> Bundle:  # noqa: ARG002 - as RobotBundles has it
+        """The bundle for the profile."""
+        return self._bundles.for_profile(profile)
+
+    def planned(self, robot: Robot, plan: Plan, bundle: Bundle) -> Plan:  # noqa: ARG002
+        """The plan as it is."""
+        return plan
 
 
 class Once:

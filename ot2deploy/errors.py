@@ -12,6 +12,8 @@ builder.errors.Failure
 |   +-- ApiFailure               its HTTP API does not answer, or not as a robot does
 |   |   +-- CableNeeded          it takes SSH keys over a USB cable only
 |   +-- KeyKept                  an SSH key stays on it, for nobody could log in any more
+|   +-- NotRestarted             it was to be restarted, and does something else or cannot be asked
+|   +-- NoKernel                 an environment or robot that Jupyter can have no kernel of
 |   +-- NotBack                  it was told to restart, and does not answer again
 |   +-- NotFound                 no robot of that serial number answered where we looked
 |   +-- CommandFailure           a command on the robot ended badly
@@ -21,6 +23,7 @@ builder.errors.Failure
 |   +-- RobotUnsafe              installing would harm it now (root file system writable)
 |   +-- BaseUnusable             the base directory cannot keep releases (read-only, or in memory)
 |   +-- MemoryShort              not enough memory is free on it
+|   +-- SharedConflict           what is to be shared does not fit what the robot has of its own
 |   +-- Locked                   another push holds it
 |   +-- InUse                    programs run from what would be removed
 |   +-- DiskFull                 not enough room on it
@@ -137,6 +140,18 @@ class KeyKept(RobotFailure):
     code = "key-kept"
 
 
+class NotRestarted(RobotFailure):
+    """A robot that was to be restarted does something else, or cannot be asked; its new release is current."""
+
+    code = "not-restarted"
+
+
+class NoKernel(RobotFailure):
+    """Jupyter can have no kernel of this environment, or on this robot."""
+
+    code = "no-kernel"
+
+
 class NotBack(RobotFailure):
     """A robot that was told to restart does not answer again."""
 
@@ -189,6 +204,12 @@ class MemoryShort(RobotFailure):
     """The robot has too little free memory for an installation."""
 
     code = "memory"
+
+
+class SharedConflict(RobotFailure):
+    """A shared install does not fit what protocols on the robot import already; nothing was switched."""
+
+    code = "shared-conflict"
 
 
 class Locked(RobotFailure):

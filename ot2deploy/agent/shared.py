@@ -89,7 +89,7 @@ def stem(entry: str) -> str:
 
 
 def _wanted(layout: Layout, digest: str) -> list[str]:
-    """The names that a release gives: all in its site-packages but .pth files, which are not read among user packages."""
+    """The names that a release gives: all in its site-packages but .pth files, which nobody reads elsewhere."""
     site = release.site_packages(layout.release(NAME, digest))
     return [name for name in release.listed(site) if name != CACHE and not name.endswith(".pth")]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from builder.bundle import Bundle
 from builder.errors import Failure
-from builder.profile import Profile
 from builder.signing import NotSigned, SignatureFailure, Signer, allowed, sign
 from ot2deploy.bundles import Bundles, Once
 from ot2deploy.errors import SignatureRefused
@@ -50,12 +49,13 @@ def demand(robot: Robot, bundle: Bundle) -> Signer | None:
 def signed_with(bundles: Bundles, key: Path) -> Bundles:
     """The same bundles, signed by us with a key that needs no asking; `for_profile` may raise SignatureFailure."""
 
-    def make(profile: Profile) -> Bundle:
-        bundle = bundles.for_profile(profile)
-        made = sign(bundle.manifest, key, asking=False)  # progress is being drawn, and many robots wait
-        return replace(bundle, signatures=(*bundle.signatures, made))
+    return Once(bundles.environment, bundles.origin, lambda profile: signed(bundles.for_profile(profile), key))
 
-    return Once(bundles.environment, bundles.origin, make)
+
+def signed(bundle: Bundle, key: Path) -> Bundle:
+    """A bundle with our signature beside those that it has. Raises SignatureFailure."""
+    made = sign(bundle.manifest, key, asking=False)  # progress is being drawn, and many robots wait
+    return replace(bundle, signatures=(*bundle.signatures, made))
 
 
 def _ask(bundle: Bundle, known: bytes) -> Signer | SignatureFailure:
