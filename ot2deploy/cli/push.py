@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.events import Event
-from ot2deploy.cli import options, units
+from ot2deploy.cli import bundle_sign, options, units
 from ot2deploy.cli.outcomes import failures, release
 from ot2deploy.cli.result import Part, Shown, Style, Table, lines, table
 
@@ -41,6 +41,9 @@ STAGES = ("probe", "bundle", "pack", "send", "install", "compile", "verify", "sw
     "--wait-idle", type=options.DURATION, metavar="TIME",
     help="Wait so long (90s, 30m, 2h) for busy robots to be idle; without it they are left staged.",
 )  # fmt: skip
+@bundle_sign.key_option(
+    "--sign", "Sign what is pushed with this SSH key, for robots that demand it; no passphrase is asked for."
+)
 @click.option("--transfers", type=click.IntRange(min=1), metavar="N", help="How many robots to send to at once; 8.")
 @click.option(
     "--installs", type=click.IntRange(min=1), metavar="N", help="How many robots to install on at once; all of -j."
@@ -61,6 +64,7 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
     1 none.
     """
     how = {name: where.pop(name) for name in ("wait_idle", "transfers", "installs")}
+    key = where.pop("key")
     policy = _policy(**{name: where.pop(name) for name in ("canary", "batch", "max_fail", "all_or_none")})
     with options.visiting(**where) as fleet:
         fleet.begin()  # while the rest is imported and the target looked up
@@ -77,6 +81,7 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
                 repair=not no_repair,
                 offline=offline,
                 policy=policy,
+                sign=key,
                 **how,
             )
         )
@@ -175,8 +180,9 @@ def _saving(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
 
 
 def _robots(rows: tuple[RobotResult, ...]) -> Table:
-    columns = ("robot", "profile", "outcome", "release", "method", "sent", "bytes", "reused", "checks", "why")
-    return table(columns, [_row(row) for row in rows], right=columns[5:8])
+    numbers = ("sent", "bytes", "reused")
+    columns = ("robot", "profile", "outcome", "release", "method", *numbers, "checks", "signed by", "why")
+    return table(columns, [_row(row) for row in rows], right=numbers)
 
 
 def _row(row: RobotResult) -> tuple[str, ...]:
@@ -184,9 +190,10 @@ def _row(row: RobotResult) -> tuple[str, ...]:
     head = (row.robot, plan.profile if plan else "", row.outcome, release(plan.digest) if plan else "")
     passed = sum(bool(check["ok"]) for check in row.checks)
     checks = f"{passed} of {len(row.checks)}" if row.checks else ""
+    tail = (checks, (row.signer.principal or "") if row.signer else "", row.note)
     if done is None:
-        return (*head, "", "", "", "", checks, row.note)
-    return (*head, done.method, str(done.sent), units.size(done.bytes_sent), str(done.reused), checks, row.note)
+        return (*head, "", "", "", "", *tail)
+    return (*head, done.method, str(done.sent), units.size(done.bytes_sent), str(done.reused), *tail)
 
 
 def _stages(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:

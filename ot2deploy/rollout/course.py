@@ -28,6 +28,7 @@ from ot2deploy.rollout.halt import Halt, Halted
 from ot2deploy.rollout.outcome import RobotResult
 from ot2deploy.rollout.plan import Action, Plan, make_plan
 from ot2deploy.rollout.planner import Step, Verdict
+from ot2deploy.rollout.signatures import demand
 from ot2deploy.visit import Fleet
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Course:
             plan = make_plan(robot, state, bundle, shared.method)
             seen = preflight.notices(state, plan, lambda name: advice.push(name, robot, shared.fleet.project))
             plan = replace(plan, notices=seen)
-        self._row("planned", plan=plan)
+        self._row("planned", plan=plan, signer=demand(robot, bundle))
         shared.met(bundle)
         preflight.raise_all(preflight.examine(robot, state, plan))
         if plan.action in (Action.INSTALL, Action.SWITCH):

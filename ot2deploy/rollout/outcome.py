@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import Failure
+from builder.signing import Signer
 from ot2deploy.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_ROLLED_BACK, CheckFailed
 from ot2deploy.rollout.clock import Span
 from ot2deploy.rollout.deploy import Deployment
@@ -23,6 +24,7 @@ class RobotResult:
     `outcome` is "pushed", "switched", "verified", "no change" or "planned" (a dry run); "staged" (it is on the robot,
     and not current), "stopped" (before it was staged), "rolled back" (it was current for a moment), "failed" or
     "not tried". `note` says why, where that is no failure. `seconds` are those of each stage, `spans` when it was.
+    `signer` is who signed the bundle, of those whom the inventory allows.
     """
 
     robot: str
@@ -32,6 +34,7 @@ class RobotResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     failure: Failure | None = None
     note: str = ""
+    signer: Signer | None = None
     spans: tuple[Span, ...] = ()
 
     @property
@@ -60,6 +63,7 @@ class RobotResult:
             "previous": done.previous if done else None,
             "checks": [dict(check) for check in self.checks],
             "note": self.note,
+            "signer": self.signer.as_dict() if self.signer else None,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "spans": [[span.stage, round(span.began, 3), round(span.ended, 3)] for span in self.spans],
             "error": self.failure.as_dict() if self.failure else None,

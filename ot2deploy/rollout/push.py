@@ -19,6 +19,7 @@ from ot2deploy.rollout.executor import Executor, LocalThreads, Slots
 from ot2deploy.rollout.halt import Halt, on_interrupt
 from ot2deploy.rollout.outcome import PushResult
 from ot2deploy.rollout.planner import Planner, Step, Task
+from ot2deploy.rollout.signatures import signed_with
 from ot2deploy.rollout.waves import Policy
 from ot2deploy.visit import Fleet
 
@@ -30,7 +31,7 @@ class PushRequest:
     """What to push where, and how. `method` is "pip", "tree" or None (robot's or environment's own choice).
 
     `wait_idle` is for how many seconds busy robots are waited for; None leaves them staged. `transfers` and `installs`
-    are how many robots are sent to and installed on at the same time; None is the default.
+    are how many robots are sent to and installed on at the same time; None is the default. `sign` is an SSH key.
     """
 
     fleet: Fleet
@@ -43,6 +44,7 @@ class PushRequest:
     wait_idle: float | None = None
     transfers: int | None = None
     installs: int | None = None
+    sign: Path | None = None
 
 
 def push(request: PushRequest) -> PushResult:
@@ -161,6 +163,11 @@ def _interrupts_told(record: RunRecord | None) -> Iterator[None]:
 
 def open_bundles(request: PushRequest) -> Bundles:
     """The target as a source of bundles: a bundle file as it is, anything else through the build engine."""
+    bundles = _bundles(request)
+    return signed_with(bundles, request.sign) if request.sign else bundles
+
+
+def _bundles(request: PushRequest) -> Bundles:
     if is_bundle_file(request.target):
         return from_file(Path(request.target))
     from ot2deploy.engine import environment_bundles

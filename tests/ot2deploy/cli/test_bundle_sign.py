@@ -62,6 +62,53 @@ def test_what_cannot_be_signed_or_verified_is_told(workplace: Any, bundle: str, 
     assert (ran.status, ran.document["error"]["code"]) == (1, "signature")
     assert workplace.run_cli("bundle", "sign", "none.ot2bundle", "--key", key).status == 2
     assert workplace.run_cli("bundle", "verify", bundle, "--signers", "none").status == 2
-    help = workplace.run_cli("bundle", "--help").good().out
-    assert "--profile" in help
-    assert "verify" in help
+    told = workplace.run_cli("bundle", "--help").good().out
+    assert "--profile" in told
+    assert "verify" in told
+
+
+def test_a_robot_that_demands_signatures_gets_nothing_without(workplace: Any, bundle: str, key: Path) -> None:
+    (workplace.lab.path.parent / "signers").write_text((Path(workplace.directory) / "signers").read_text())
+    workplace.lab.write(r1={"signers": "signers", "signed": "true"})
+    row = workplace.push(bundle, status=1)
+    assert row["error"]["code"] == "signature-refused"
+    assert "--sign KEY" in row["error"]["next"]
+    assert not workplace.lab.base().joinpath("wheels").exists(), "something was sent"
+    assert workplace.push(bundle, "--dry-run", status=1)["error"]["code"] == "signature-refused"
+
+    stranger = Path(workplace.directory) / "stranger"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger], check=True)
+    workplace.run_cli("bundle", "sign", bundle, "--key", stranger).good()
+    row = workplace.push(bundle, status=1)
+    assert "whom the allowed signers do not have" in row["error"]["details"][0]
+
+    workplace.run_cli("bundle", "sign", bundle, "--key", key).good()
+    row = workplace.push(bundle)
+    assert (row["outcome"], row["signer"]["principal"]) == ("pushed", "ann@lab")
+    assert workplace.push("plates", status=1)["error"]["code"] == "signature-refused"  # there already, and not signed
+    row = workplace.push("plates", "--sign", key)
+    assert (row["outcome"], row["signer"]["principal"]) == ("no change", "ann@lab")
+
+
+def test_a_key_that_asks_cannot_sign_during_a_push(workplace: Any, bundle: str) -> None:
+    locked = Path(workplace.directory) / "locked"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "open sesame", "-f", locked], check=True)
+    row = workplace.push("plates", "--sign", locked, status=1)
+    assert row["error"]["code"] == "signature"
+    assert f"ssh-add {locked}" in row["error"]["next"]
+
+
+def test_without_a_demand_the_signer_is_only_told(workplace: Any, bundle: str, key: Path) -> None:
+    (workplace.lab.path.parent / "signers").write_text((Path(workplace.directory) / "signers").read_text())
+    workplace.lab.write(r1={"signers": "signers"})
+    assert workplace.push(bundle)["signer"] is None
+    workplace.run_cli("bundle", "sign", bundle, "--key", key).good()
+    assert workplace.push(bundle)["signer"]["principal"] == "ann@lab"
+    assert "ann@lab" in workplace.run_cli("push", bundle, "--robots", workplace.lab.path).good().out
+
+
+def test_a_demand_without_signers_is_a_mistake_in_the_file(workplace: Any) -> None:
+    workplace.lab.write(r1={"signed": "true"})
+    ran = workplace.run_cli("robot", "list", "--robots", workplace.lab.path)
+    assert ran.status == 2
+    assert "`signers` names no file" in ran.err
