@@ -24,7 +24,7 @@ READ = 'f=@home@/.ssh/authorized_keys; [ ! -f "$f" ] || cat "$f"'
 # changed it since, and a connection that breaks off must not leave half of it.
 WRITE = r"""
 umask 077; d=@home@/.ssh; f=$d/authorized_keys; t=$f.ot2deploy
-mkdir -p "$d" && exec 9<"$d" || exit 1
+mkdir -p "$d" && [ ! -d "$f" ] && exec 9<"$d" || exit 1
 ! command -v flock >/dev/null 2>&1 || flock 9
 read -r was next || exit 1
 now=$({ [ ! -f "$f" ] || cat "$f"; } | sha256sum)
