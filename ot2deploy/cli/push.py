@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.events import Event
-from ot2deploy.cli import bundle_sign, options, units
+from ot2deploy.cli import bundle_sign, options, report, units
 from ot2deploy.cli.outcomes import failures, release
 from ot2deploy.cli.result import Part, Shown, Style, Table, lines, table
 
@@ -51,6 +51,7 @@ STAGES = ("probe", "bundle", "pack", "send", "install", "compile", "verify", "sw
 @options.no_repair
 @options.offline
 @options.output
+@report.option
 def command(target: str, dry_run: bool, method: str | None, no_repair: bool, offline: bool, **where: Any) -> Shown:
     """Install an environment on robots, verify it there, and switch to it.
 

@@ -14,7 +14,7 @@ from ot2deploy.record import SCHEMA
 
 CUT_OFF = "cut off"  # begun, and no end recorded: ot2deploy was killed, or could not reach the robot any more
 GOOD = ("pushed", "switched", "verified", "no change", "done")
-WARNING = ("staged", "rolled back", "not tried", "planned")
+WARNING = ("staged", "rolled back", "stopped", "not tried", "planned")
 ORDER = (*GOOD, *WARNING, CUT_OFF, "failed")
 LOST = ("connection", "unreachable", "connection-lost")
 Fields = Mapping[str, Any]
@@ -76,7 +76,9 @@ class RobotRun:
     @property
     def tone(self) -> str:
         """How good its outcome is: "good", "warning" or "bad"."""
-        return "good" if self.outcome in GOOD else "warning" if self.outcome in WARNING else "bad"
+        if self.outcome in GOOD:
+            return "warning" if self.trouble else "good"  # it is current, and something else that was asked for failed
+        return "warning" if self.outcome in WARNING else "bad"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,11 +146,17 @@ def read(record: runs.Run) -> Run:
         who=record.who,
         began=_text(start.get("at")),
         ended=next((_text(line.get("at")) for line in reversed(lines)), ""),
-        state=record.state,
+        state=_state(record, lines),
         stopped=next((_text(line.get("why")) for line in lines if line.get("event") == "stopped"), ""),
         waves=tuple(_words(line.get("robots")) for line in lines if line.get("event") == "wave"),
         robots=tuple(robots.values()),
     )
+
+
+def _state(record: runs.Run, lines: Sequence[Fields]) -> str:
+    """How the run ended. The process that was interrupted holds its record still, when it writes a page itself."""
+    stopped = any(line.get("event") == "interrupted" for line in lines)
+    return runs.INTERRUPTED if stopped and record.state == runs.GOING_ON else record.state
 
 
 def _lines(path: Path) -> Iterator[Fields]:

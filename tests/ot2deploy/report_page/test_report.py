@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 
 CHECK = "- import: plates"
 
@@ -59,3 +60,49 @@ def test_which_run_must_be_said(run_cli):
     nothing = run_cli("report", "--last")
     assert nothing.status == 2
     assert "no run is recorded here" in nothing.err
+
+
+def test_a_push_writes_its_own_page(workplace):
+    workplace.environment("plates", workplace.wheel("plates"), checks=CHECK)
+    page = workplace.directory / "out.html"
+    told = workplace.run_cli("push", "plates", "--robots", workplace.lab.path, "--report", page).good().out
+    assert f"report: {page}" in told
+    assert "Push plates 1 robot as wanted." in words(page)
+    run = workplace.push("plates", "--report", page)
+    assert run["outcome"] == "no change"
+    assert "no change" in words(page)
+
+
+def test_a_page_that_could_not_be_written_is_said_before_a_robot_is_touched(workplace):
+    workplace.environment("plates", workplace.wheel("plates"), checks=CHECK)
+    notes = workplace.directory / "notes.html"
+    notes.write_text("mine")
+    for path in ("notes.html", "no/such.html"):
+        workplace.run("push", "plates", "--report", path, status=2)
+    workplace.run("push", "plates", "--report", "out.html", "--dry-run", status=2)
+    assert workplace.lab.log() == []
+    assert notes.read_text() == "mine"
+
+
+def test_a_page_that_cannot_be_written_afterwards_leaves_the_result_as_it_is(workplace):
+    page = workplace.directory / "out.html"
+    # While the push runs, somebody puts a file of his own there.
+    program = f"import pathlib; pathlib.Path({str(page)!r}).write_text('mine')\n"
+    workplace.environment("plates", workplace.wheel("plates"), program=program)
+    done = workplace.run_cli("push", "plates", "--robots", workplace.lab.path, "--report", page)
+    assert done.status == 0, done.err
+    assert "no report: " in done.out
+    assert "To try again: ot2deploy report 2" in done.out
+    assert page.read_text() == "mine"
+
+
+def test_an_interrupted_push_has_its_page(workplace):
+    workplace.environment("plates", workplace.wheel("plates"), program="import time; time.sleep(300)\n")
+    program = workplace.start_push("plates", "--report", "out.html", until="r1: verify")
+    program.send_signal(signal.SIGINT)
+    assert any(line.startswith("warning: stopping") for line in program.stderr)
+    program.send_signal(signal.SIGINT)
+    assert program.wait(timeout=60) == 130, program.stderr.read()
+    text = words(workplace.directory / "out.html")
+    assert "Somebody stopped it before it had ended." in text
+    assert "r1 cut off" in text
