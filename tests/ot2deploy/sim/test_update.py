@@ -12,11 +12,15 @@ from ot2deploy.inventory import load
 from ot2deploy.project import Project
 from ot2deploy.robots import activity as activities
 from ot2deploy.robots.probe import facts, read_state
-from ot2deploy.sim import activity, lab, update
+from ot2deploy.sim import activity, embedded, lab, update
 from ot2deploy.sim.embedded import EmbeddedFailure
 from ot2deploy.sim.failures import NotSimulated
 from ot2deploy.sim.lab import Request
 from ot2deploy.transport.ssh import connect
+
+
+MAJOR, MINOR, REST = embedded.SOFTWARE.split(".", 2)
+NEWER, NEWEST = (f"{MAJOR}.{int(MINOR) + step}.{REST}" for step in (1, 2))
 
 
 @pytest.fixture
@@ -39,9 +43,9 @@ def test_an_updated_robot_has_other_software_and_keeps_its_var(project):
     state, _ = seen(project)
     kept = Path(load(project.root / "lab.yaml").robots["sim1"].root, "var", "kept")
     kept.write_text("kept\n")
-    assert update.update(project, "sim1").did.startswith("sim1 was updated to 7.3.2-embedded with ")
+    assert update.update(project, "sim1").did.startswith(f"sim1 was updated to {NEWER} with ")
     after, _ = seen(project)
-    assert (after.software, after.serial) == ("7.3.2-embedded", state.serial)
+    assert (after.software, after.serial) == (NEWER, state.serial)
     assert after.fingerprint != state.fingerprint
     assert kept.read_text() == "kept\n"
 
@@ -53,7 +57,7 @@ def test_its_python_is_the_one_that_is_named_or_stays_where_there_is_no_other(pr
     monkeypatch.setattr(update, "MINORS", ())
     assert "with the Python that it had" in run_cli("sim", "update", "sim1").good().out
     state, after = seen(project)
-    assert (state.software, after["python"]) == ("7.4.2-embedded", before["python"])
+    assert (state.software, after["python"]) == (NEWEST, before["python"])
 
 
 def test_only_what_can_be_updated_is(project, tmp_path):
