@@ -18,7 +18,6 @@ from ot2deploy.sim.failures import NotSimulated
 from ot2deploy.sim.lab import Request
 from ot2deploy.transport.ssh import connect
 
-
 MAJOR, MINOR, REST = embedded.SOFTWARE.split(".", 2)
 NEWER, NEWEST = (f"{MAJOR}.{int(MINOR) + step}.{REST}" for step in (1, 2))
 
