@@ -50,8 +50,8 @@ STAGES = ("probe", "bundle", "pack", "send", "install", "compile", "verify", "sw
 )
 @options.no_repair
 @options.offline
-@options.output
 @report.option
+@options.output
 def command(target: str, dry_run: bool, method: str | None, no_repair: bool, offline: bool, **where: Any) -> Shown:
     """Install an environment on robots, verify it there, and switch to it.
 
