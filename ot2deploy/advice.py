@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 
 from ot2deploy.errors import NotInstalled
 from ot2deploy.inventory import Robot
@@ -32,6 +33,15 @@ def push(environment: str, robot: Robot, project: Project, there: Iterable[str] 
         return f"Run: ot2deploy push {environment} {options(robot)}"
     meant = close(environment, sorted({*known, *there}))
     return f"{PUSH_SOURCE}{meant.replace('; did', ' Did')}"
+
+
+def again(environment: str, robot: Robot, project: Project, targets: Mapping[str, str]) -> str:
+    """How to push an environment again that `targets` say was made from something; relative paths are as typed then."""
+    said = push(environment, robot, project)
+    target = targets.get(environment, "")
+    if not (target and said.startswith(PUSH_SOURCE)):
+        return said
+    return f"Run: ot2deploy push {shlex.quote(target)} {options(robot)}"
 
 
 def not_installed(environment: str, session: Session, robot: Robot, project: Project) -> NotInstalled:

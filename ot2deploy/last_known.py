@@ -21,11 +21,15 @@ class Wheel:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """The release of an environment that a robot has; several where a command was cut off and it may be either."""
+    """The release of an environment that a robot has; several where a command was cut off and it may be either.
+
+    `target` is what was pushed last for it, as it was typed; "" where no push is known.
+    """
 
     robot: str
     environment: str
     releases: frozenset[str]
+    target: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,7 @@ class _Event:
     order: tuple[str, int, int]
     command: str
     environment: str
+    target: str
     fields: Mapping[str, Any]
 
 
@@ -51,6 +56,7 @@ def last_known(state_dir: Path) -> LastKnown:
     wheels: dict[str, tuple[Wheel, ...]] = {}
     now: dict[tuple[str, str], set[str]] = defaultdict(set)
     ever: dict[tuple[str, str], set[str]] = defaultdict(set)
+    targets: dict[tuple[str, str], str] = {}
     for event in sorted(_events(state_dir / "runs"), key=lambda event: event.order):
         try:
             if event.fields["event"] == "release":
@@ -60,9 +66,15 @@ def last_known(state_dir: Path) -> LastKnown:
                 )
             elif event.fields["event"] in ("begin", "robot"):
                 _apply(event, now, ever)
+                if event.command == "push" and event.fields["event"] == "begin":
+                    targets[str(event.fields["robot"]), str(event.fields["environment"])] = event.target
         except (LookupError, TypeError, ValueError, AttributeError):
             continue
-    robots = [Known(robot=at[0], environment=at[1], releases=frozenset(has)) for at, has in sorted(now.items()) if has]
+    robots = [
+        Known(robot=at[0], environment=at[1], releases=frozenset(has), target=targets.get(at, ""))
+        for at, has in sorted(now.items())
+        if has
+    ]
     return LastKnown(robots=tuple(robots), wheels=wheels)
 
 
@@ -104,7 +116,7 @@ def _events(runs: Path) -> Iterator[_Event]:
     """All lines of all records; `order` is by their times and, within a second, as they were made."""
     for path in runs.glob("*.jsonl"):
         made = path.stat().st_mtime_ns
-        command = environment = ""
+        command = environment = target = ""
         for number, line in enumerate(path.read_bytes().splitlines()):
             try:
                 fields = json.loads(line)
@@ -113,4 +125,5 @@ def _events(runs: Path) -> Iterator[_Event]:
                 continue
             if fields.get("event") == "start":
                 command, environment = str(fields.get("command")), str(fields.get("environment"))
-            yield _Event(order=order, command=command, environment=environment, fields=fields)
+                target = str(fields.get("target", ""))
+            yield _Event(order=order, command=command, environment=environment, target=target, fields=fields)

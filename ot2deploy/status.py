@@ -12,7 +12,7 @@ from ot2deploy import drift as drifts
 from ot2deploy.drift import Drift
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
-from ot2deploy.last_known import last_known
+from ot2deploy.last_known import Known, last_known
 from ot2deploy.robots.probe import RobotState, read_state
 from ot2deploy.transport import Session
 from ot2deploy.visit import Fleet
@@ -51,14 +51,16 @@ def status(request: Fleet, *, drift: bool = False) -> StatusResult:
 
 def _drift(request: Fleet, outcomes: tuple[Outcome[RobotState], ...]) -> dict[str, tuple[Drift, ...]]:
     """The drift of each robot that answered, with the push that repairs it."""
-    pushed: dict[str, dict[str, frozenset[str]]] = defaultdict(dict)
+    pushed: dict[str, dict[str, Known]] = defaultdict(dict)
     for known in last_known(request.project.state_dir).robots:
-        pushed[known.robot][known.environment] = known.releases
+        pushed[known.robot][known.environment] = known
     found = {}
     for outcome in outcomes:
         if (state := outcome.value) is not None:
+            of_robot = pushed[outcome.robot.name]
+            targets = {name: known.target for name, known in of_robot.items()}
             found[outcome.robot.name] = tuple(
-                replace(one, next=advice.push(one.environment, outcome.robot, request.project))
-                for one in drifts.find(state, pushed[outcome.robot.name])
+                replace(one, next=advice.again(one.environment, outcome.robot, request.project, targets))
+                for one in drifts.find(state, {name: known.releases for name, known in of_robot.items()})
             )
     return found

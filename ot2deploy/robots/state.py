@@ -228,8 +228,8 @@ def _environments(
             continue
         paths = (path.split("/") for path in body.decode(errors="replace").splitlines())
         releases = tuple(sorted(parts[-2] for parts in paths if DIGEST.fullmatch("".join(parts[-2:-1]))))
-        linked = targets.get(name, "").rpartition("/")[2]
-        linked = linked if DIGEST.fullmatch(linked) else None
+        named = targets.get(name, "").rpartition("/")[2]
+        linked = named if DIGEST.fullmatch(named) else None
         current = linked if linked in releases else None  # no link yet, or one into nothing
         verified = _ours(robot, "verified.json", sections.get(f"verified {name}", b""))
         if current is None or (verified is not None and verified.get("digest") != current):

@@ -36,6 +36,14 @@ def test_a_name_of_no_target_is_never_one_to_push(project):
     assert advice.push("helpes", robot, project, ["helpers"]).endswith("Did you mean `helpers`?")
 
 
+def test_what_was_pushed_before_is_named_where_its_name_tells_nothing(project):
+    robot = Robot(name="otto", address="x")
+    said = advice.again("helpers", robot, project, {"helpers": "./my helpers.py"})
+    assert said == "Run: ot2deploy push './my helpers.py' --limit otto"
+    assert advice.again("racks", robot, project, {"racks": "old.ot2bundle"}) == advice.push("racks", robot, project)
+    assert advice.again("helpers", robot, project, {}) == advice.PUSH_SOURCE
+
+
 @pytest.mark.parametrize("command", ["verify", "rollback"])
 def test_verify_and_rollback_say_what_the_robot_has(workplace, command):
     workplace.environment("plates", workplace.wheel("plates"), checks=CHECK)

@@ -83,7 +83,7 @@ def test_what_a_push_left_current_is_known_from_its_record(
     tmp_path: Path, outcome: str, current: str | None, expected: set[str]
 ) -> None:
     rows = [
-        {"event": "start", "command": "push"},
+        {"event": "start", "command": "push", "target": "./demo.py"},
         {"event": "begin", "robot": "otto", "environment": "demo", "digest": B, "current": current},
         {
             "event": "robot", "robot": "otto", "outcome": outcome,
@@ -93,7 +93,9 @@ def test_what_a_push_left_current_is_known_from_its_record(
     path = tmp_path / "runs" / "one.jsonl"
     path.parent.mkdir()
     path.write_text("".join(json.dumps({"at": "2026-01-05T10:22:00Z", **row}) + "\n" for row in rows))
-    assert {digest for known in last_known(tmp_path).robots for digest in known.releases} == expected
+    found = last_known(tmp_path).robots
+    assert {digest for known in found for digest in known.releases} == expected
+    assert all(known.target == "./demo.py" for known in found)
 
 
 @pytest.fixture
