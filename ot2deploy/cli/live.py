@@ -21,7 +21,7 @@ from ot2deploy.cli.journal_lines import safe
 from ot2deploy.cli.progress import amount, ended, rate, said
 
 BAR = 20  # columns of a bar
-WITH_BAR, WITH_AMOUNT = 80, 50  # columns a terminal has at least where rows have them
+WITH_BAR, WITH_AMOUNT = 90, 70  # columns a terminal has at least where rows have them
 SPARE = 3  # lines left for the totals, the count of what is not shown, and the cursor
 NAME = 24  # columns of a name at most
 STYLES = {"warning": "bold yellow", "failed": "bold red", "done": "green"}
@@ -70,7 +70,7 @@ class LiveProgress:
         with self._guard:
             now = self._clock()
             view = self._board.view(height - SPARE)
-            parts: list[Text | Table] = [self._totals(now)] if self._board.title else []
+            parts: list[Text | Table] = [self._totals(now, width)] if self._board.title else []
             if view.rows:
                 parts.append(self._rows(view.rows, now, width))
             if view.others:
@@ -78,41 +78,46 @@ class LiveProgress:
                 parts.append(self._text(f"and {sum(n for _, n in view.others)} more: {counts}", "dim"))
         return Group(*parts)
 
-    def _totals(self, now: float) -> Text:
+    def _totals(self, now: float, width: int) -> Text:
         board = self._board
         words = [f"{board.done} of {board.total} done"]
         words += [f"{board.failed} failed"] if board.failed else []
         words += [f"{units.size(speed)}/s"] if (speed := board.speed(now)) else []
         words.append(units.seconds(now - board.began))
-        said = self._text(f"{safe(board.title)}: ", "bold")
+        said = self._text(f"{safe(board.title)}: " if width >= WITH_AMOUNT else "", "bold")
         said.append(", ".join(words), "bold red" if board.failed else "")
         if board.stopping:
             said.append(f"; {safe(board.stopping)}", "bold yellow")
         return said
 
     def _rows(self, rows: tuple[Row, ...], now: float, width: int) -> Table:
+        names = [safe(row.subject) for row in rows]
+        times = [units.seconds(now - row.since) for row in rows]
+        name = min(max(map(len, names)), NAME, max(8, width // 3))
         grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
-        grid.add_column(no_wrap=True, max_width=max(8, min(NAME, width // 3)), overflow=self._overflow)
+        grid.add_column(no_wrap=True, width=name, overflow=self._overflow)
         grid.add_column(no_wrap=True, ratio=1, overflow=self._overflow)
-        if width >= WITH_BAR:
-            grid.add_column(no_wrap=True, width=BAR)
-        if width >= WITH_AMOUNT:
-            grid.add_column(no_wrap=True, overflow=self._overflow)
-        grid.add_column(no_wrap=True, justify="right")
-        for row in rows:
-            cells: list[Text | ProgressBar] = [Text(safe(row.subject), "bold"), Text(self._stage(row, width))]
-            if width >= WITH_BAR:
-                cells.append(_bar(row))
-            if width >= WITH_AMOUNT:
-                style = "yellow" if row.stalled(now) else ""
-                cells.append(Text(amount(row.event) + rate(row, now) if row.done is not None else "", style))
-            grid.add_row(*cells, Text(units.seconds(now - row.since), "dim"))
+        grid.add_column(no_wrap=True, min_width=min(max(map(len, times)), width // 4), justify="right")
+        for row, subject, lasts in zip(rows, names, times, strict=True):
+            grid.add_row(Text(subject, "bold"), self._stage(row, now, width), Text(lasts, "dim"))
         return grid
 
-    def _stage(self, row: Row, width: int) -> str:
-        if width >= WITH_AMOUNT or row.done is None:
-            return said(row.event)
-        return f"{safe(row.event.stage)} {row.done * 100 // (row.event.total or 1)} %"
+    def _stage(self, row: Row, now: float, width: int) -> Text | Table:
+        """What a subject does; of a transfer how far it is, in as much detail as there is room for."""
+        if row.done is None:
+            return Text(said(row.event))
+        style = "yellow" if row.stalled(now) else ""
+        if width < WITH_AMOUNT:
+            share = row.done * 100 // (row.event.total or 1)
+            return Text(f"{safe(row.event.stage)} {share} %{rate(row, now, brief=True)}", style)
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        cells: list[Text | ProgressBar] = [Text(safe(row.event.stage))]
+        if width >= WITH_BAR:
+            cells.append(ProgressBar(total=row.event.total, completed=row.done, width=BAR))
+        for _ in range(len(cells) + 1):
+            grid.add_column(no_wrap=True, overflow=self._overflow)
+        grid.add_row(*cells, Text(amount(row.event) + rate(row, now), style))
+        return grid
 
     def _text(self, words: str, style: str) -> Text:
         return Text(words, style, no_wrap=True, overflow=self._overflow)
@@ -121,9 +126,3 @@ class LiveProgress:
     def _overflow(self) -> Literal["ellipsis", "crop"]:
         """How a text that is too long ends: terminals without UTF-8 have no ellipsis."""
         return "ellipsis" if self._console.encoding.lower().startswith("utf") else "crop"
-
-
-def _bar(row: Row) -> ProgressBar | Text:
-    if row.done is None:
-        return Text("")
-    return ProgressBar(total=row.event.total, completed=row.done, width=BAR)

@@ -61,12 +61,15 @@ def amount(event: Event) -> str:
     return f"{show(event.done or 0)} of {show(event.total or 0)}"
 
 
-def rate(row: Row, now: float) -> str:
-    """The rate of late and the time left at that rate, or for how long nothing moved; empty while nothing is known."""
+def rate(row: Row, now: float, *, brief: bool = False) -> str:
+    """The rate of late and the time left at that rate, or for how long nothing moved; empty while nothing is known.
+
+    A `brief` one has the time only.
+    """
     if stalled := row.stalled(now):
         return f", nothing for {units.seconds(stalled)}"
     speed = row.speed(now)
     if speed <= 0 or row.done is None:
         return ""
     left = units.seconds(((row.event.total or 0) - row.done) / speed)
-    return f", {units.size(speed)}/s, {left} left" if row.event.unit == "B" else f", {left} left"
+    return f", {left} left" if brief or row.event.unit != "B" else f", {units.size(speed)}/s, {left} left"

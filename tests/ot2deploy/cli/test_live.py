@@ -50,7 +50,11 @@ def test_a_transfer_has_a_bar_its_rate_and_the_time_left():
     (row,) = seen.frame
     assert row.split("  ")[0] == "otto"
     assert "━━━━━" in row
-    assert row.endswith("10.0 MB of 40.0 MB, 2.0 MB/s, 15 s left  5.0 s")
+    assert "10.0 MB of 40.0 MB, 2.0 MB/s, 15 s left" in row
+    assert row.endswith("  5.0 s")
+    for width, said in ((70, "send 10.0 MB of 40.0 MB, 2.0 MB/s, 15 s left"), (40, "send 25 %, 15 s left")):
+        seen.console.width = width
+        assert seen.frame[0].split("  ")[1] == said
 
 
 def test_a_rate_is_of_the_last_seconds_and_a_stall_is_told():
@@ -152,7 +156,7 @@ def test_a_terminal_that_becomes_smaller_gets_less():
     assert len(seen.frame) == 20
     seen.console.width, seen.console.height = 40, 8
     assert len(seen.frame) == 6
-    assert "send 2 %" in seen.frame[0]
+    assert "r0  send 2 %" in seen.frame[0]
 
 
 def test_after_ctrl_c_the_line_of_totals_says_that_it_ends():
