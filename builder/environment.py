@@ -114,7 +114,7 @@ class Environment:
         """What its lock is called. A shared one is locked around what a robot has: robots that differ have others."""
         if not self.shared:
             return self.name
-        return f"{self.name}-{digest_of([list(self.wanted), list(self.constraints), dict(self.provided)])[:12]}"
+        return f"{self.name}-{digest_of([sorted(self.wanted), sorted(self.constraints), dict(self.provided)])[:12]}"
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from builder.store import FILENAME, SHA256
@@ -57,6 +58,21 @@ class Surroundings:
     brought: tuple[Brought, ...]
     links_right: bool
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The requirements that name a project of an index; the others were made of local files."""
+        return tuple(text for text in self.requirements if not text.startswith("./"))
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The projects that were asked for."""
+        return frozenset([*map(requirement_name, self.named), *(wheel.name for wheel in self.brought)])
+
+
+def requirement_name(requirement: str) -> str:
+    """The project that a requirement (PEP 508) is about."""
+    return canonicalize_name(Requirement(requirement).name)
+
 
 def read_surroundings(session: Session, robot: Robot) -> Surroundings:
     """Asks a robot's own interpreter; changes nothing there. Raises CommandFailure."""
@@ -68,6 +84,7 @@ def parse(robot: str, told: Mapping[str, Any]) -> Surroundings:
     rows = list(_provided(told["places"]))
     release = next((row for row in told["environments"] if row["name"] == SHARED), None)
     manifest = release["manifest"] if release else {}
+    requirements = tuple(text for text in map(str, manifest.get("requirements", ())) if _is_requirement(text))
     return Surroundings(
         robot=robot,
         provided={name: version for name, version, _ in reversed(rows)},  # the first of a name wins
@@ -77,11 +94,18 @@ def parse(robot: str, told: Mapping[str, Any]) -> Surroundings:
         site=str(told["user_site"]["path"]),
         reads=bool(told["user_site"]["read"]),
         digest=str(release["digest"]) if release else None,
-        requirements=tuple(map(str, manifest.get("requirements", ()))),
+        requirements=requirements,
         constraints=tuple(map(str, manifest.get("constraints", ()))),
         brought=tuple(map(_brought, manifest.get("brought", ()))),
         links_right=_names(release) == set(told["linked"]),
     )
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        return text.startswith("./") or bool(Requirement(text))
+    except InvalidRequirement as error:
+        raise ValueError("a manifest names a requirement that is none") from error
 
 
 def _provided(places: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str, bool]]:

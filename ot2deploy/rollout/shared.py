@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from builder import local
@@ -24,11 +23,11 @@ from ot2deploy.agent.manifest import SHARED
 from ot2deploy.bundles import Ask, Once
 from ot2deploy.errors import NotInstalled, SharedConflict
 from ot2deploy.inventory import Robot
-from ot2deploy.robots.surroundings import Brought, Surroundings, read_surroundings
+from ot2deploy.robots.surroundings import Brought, Surroundings, read_surroundings, requirement_name
 from ot2deploy.rollout import conflicts
 from ot2deploy.rollout.plan import Action, Plan
 from ot2deploy.rollout.signatures import signed
-from ot2deploy.transport import Session, command
+from ot2deploy.transport import Session, script
 
 FETCH = 300.0  # seconds for one wheel from a robot
 
@@ -71,7 +70,7 @@ class SharedBundles:
             bundle = once.for_profile(profile)
         except ProvidedConflict as failure:
             raise conflicts.refused(robot.name, conflicts.of_versions(failure.conflicts, there)) from None
-        if clashes := [*_by_hand(environment, there), *conflicts.of_modules(bundle, there)]:
+        if clashes := [*_by_hand(self._names(environment), there), *conflicts.of_modules(bundle, there)]:
             raise conflicts.refused(robot.name, clashes)
         if not bundle.blobs:
             raise _nothing(robot, bundle)
@@ -79,12 +78,14 @@ class SharedBundles:
 
     def planned(self, robot: Robot, plan: Plan, bundle: Bundle) -> Plan:
         """The plan, which also puts links right and tells what was asked for and is there."""
-        provided = bundle.manifest["provided"]
-        asked = (_name(text) for text in bundle.manifest["requirements"] if not text.startswith("./"))
+        there, provided = self._there[robot.name], bundle.manifest["provided"]
+        texts = (text for text in bundle.manifest["requirements"] if not text.startswith("./"))
+        asked = map(requirement_name, texts)
         own = [f"{name} {provided[name]} is the robot's own" for name in asked if name in provided]
-        if plan.action is Action.NOTHING and not self._there[robot.name].links_right:
-            plan = replace(plan, action=Action.SWITCH, reasons=("links among the robot's user packages are missing",))
-        return replace(plan, reasons=(*plan.reasons, *own))
+        if plan.action is Action.NOTHING and not there.links_right:
+            plan = replace(plan, action=Action.VERIFY, reasons=("links among the robot's user packages are missing",))
+        absent = [f"{name} was not asked for there" for name in sorted(self.change.without - there.asked)]
+        return replace(plan, reasons=(*plan.reasons, *own, *absent))
 
     def _bundle(self, environment: Environment, profile: Profile) -> Bundle:
         made = make_bundle(environment, profile, self.engine, self.report)
@@ -101,15 +102,13 @@ class SharedBundles:
                 next=f"Run: ot2deploy push TARGET --shared --limit {robot.name}{robot.file_option}",
             )
         new = self._names(adds)
-        known = {_name(text) for text in there.requirements if not text.startswith("./")}
-        known |= {wheel.name for wheel in there.brought}
-        self._check_without(robot, known | new)
         gone = new | self.change.without
-        kept = [text for text in there.requirements if not text.startswith("./") and _name(text) not in gone]
+        kept = [text for text in there.named if requirement_name(text) not in gone]
         wheels = [self._wheel(robot, ask, wheel).path for wheel in there.brought if wheel.name not in gone]
         if not (kept or wheels or adds.requirements or adds.local):
-            raise UsageFailure(
-                f"{robot.name}: nothing would be left in its shared environment",
+            raise SharedConflict(
+                "nothing would be left of what is shared with its protocols",
+                subject=robot.name,
                 next=f"Run: ot2deploy remove {SHARED} --limit {robot.name}{robot.file_option}",
             )
         return replace(
@@ -129,24 +128,16 @@ class SharedBundles:
         """The projects that an environment asks for; local ones are made into files for that."""
         with self._guard:
             files = local.prepare(environment, self.engine.store, self.engine.uv, self.report)
-        return {_name(text) for text in environment.requirements} | {canonicalize_name(file.name) for file in files}
-
-    def _check_without(self, robot: Robot, known: Collection[str]) -> None:
-        if unknown := sorted(self.change.without - set(known)):
-            raise NotInstalled(
-                f"{', '.join(unknown)}: not in its shared environment",
-                subject=robot.name,
-                why=f"In it was asked for: {', '.join(sorted(known)) or 'nothing'}.",
-                next="What only others need goes with them.",
-            )
+        return {requirement_name(text) for text in environment.requirements} | {
+            canonicalize_name(file.name) for file in files
+        }
 
     def _wheel(self, robot: Robot, ask: Ask, wheel: Brought) -> Blob:
         """A wheel that was made of local files before: this computer's, else as the robot has it."""
         known = self.engine.store.blob(wheel.sha256)
         if known:
             return known
-        path = f"{robot.base_path}/wheels/{wheel.sha256}/{wheel.filename}"
-        data = ask(lambda session: _fetched(session, path))
+        data = ask(lambda session: _fetched(session, f"{robot.base_path}/wheels/{wheel.sha256}"))
         with self.engine.store.scratch() as work:
             copy = Path(work) / wheel.filename
             copy.write_bytes(data)
@@ -161,17 +152,16 @@ class SharedBundles:
                 ) from None
 
 
-def _fetched(session: Session, path: str) -> bytes:
-    return session.run(command("cat", path), timeout=FETCH).stdout
+def _fetched(session: Session, directory: str) -> bytes:
+    """The one wheel in a directory; its name may hold what no remote command line takes."""
+    return session.run(script("cat @directory@/*.whl", directory=directory), timeout=FETCH).stdout
 
 
-def _by_hand(environment: Environment, there: Surroundings) -> list[str]:
+def _by_hand(asked: Collection[str], there: Surroundings) -> list[str]:
     """What is asked for, and was installed by hand in a version that would do."""
-    asked = [_name(text) for text in environment.requirements]
     return [
         f"{name} {there.provided[name]} was installed by hand: pip uninstall {name} on the robot, or do not ask for it"
-        for name in asked
-        if name in there.by_hand
+        for name in sorted(there.by_hand.intersection(asked))
     ]
 
 
@@ -185,14 +175,10 @@ def _nothing(robot: Robot, bundle: Bundle) -> SharedConflict:
     )
 
 
-def _name(requirement: str) -> str:
-    return canonicalize_name(Requirement(requirement).name)
-
-
 def change_of(adds: Environment | None, without: Collection[str]) -> Change:
     """What a user asked for. Raises UsageFailure for a project that is added and taken out, and for variables."""
     names = frozenset(canonicalize_name(name) for name in without)
-    if adds is not None and (both := names & {_name(text) for text in adds.requirements}):
+    if adds is not None and (both := names & {requirement_name(text) for text in adds.requirements}):
         raise UsageFailure(f"{', '.join(sorted(both))}: both to be added and to be left out")
     if adds is not None and adds.variables:
         raise UsageFailure(
