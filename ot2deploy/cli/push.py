@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 
 # Unpacking trees took at most this share of what pip and compiling took on an emulated ARM robot (docs/benchmarks.md).
 TREE_SHARE = 0.25
-STAGES = ("probe", "bundle", "pack", "send", "install", "compile", "verify", "switch", "live", "undo")
+STAGES = (
+    "probe",
+    "bundle",
+    "pack",
+    "send",
+    "install",
+    "compile",
+    "verify",
+    "switch",
+    "live",
+    "undo",
+    "kernel",
+    "restart",
+)
 
 
 @click.command("push")
@@ -44,6 +57,14 @@ STAGES = ("probe", "bundle", "pack", "send", "install", "compile", "verify", "sw
 @bundle_sign.key_option(
     "--sign", "Sign what is pushed with this SSH key, for robots that demand it; no passphrase is asked for."
 )
+@click.option(
+    "--kernel", is_flag=True,
+    help="Also offer it in the robots' Jupyter, as a kernel of its own; it needs ipykernel among its requirements.",
+)  # fmt: skip
+@click.option(
+    "--restart-server", "restart", is_flag=True,
+    help="Restart idle robots that got another release, so that protocols see it, and wait for them.",
+)  # fmt: skip
 @click.option("--transfers", type=click.IntRange(min=1), metavar="N", help="How many robots to send to at once; 8.")
 @click.option(
     "--installs", type=click.IntRange(min=1), metavar="N", help="How many robots to install on at once; all of -j."
@@ -64,6 +85,7 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
     Exit codes: 0 all robots are as wanted, 4 a release was switched to and taken back, 3 some robots are as wanted,
     1 none.
     """
+    wanted = {name: where.pop(name) for name in ("kernel", "restart")}
     how = {name: where.pop(name) for name in ("wait_idle", "transfers", "installs")}
     key = where.pop("key")
     policy = _policy(**{name: where.pop(name) for name in ("canary", "batch", "max_fail", "all_or_none")})
@@ -71,6 +93,7 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
         fleet.begin()  # while the rest is imported and the target looked up
         said = f"{target} to {units.count(len(fleet.robots), 'robot')}"
         fleet.report(Event(subject="", stage="push", message=said, total=len(fleet.robots), unit="robot"))
+        from ot2deploy.rollout.afterwards import Afterwards
         from ot2deploy.rollout.push import PushRequest, push
 
         result = push(
@@ -82,6 +105,7 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
                 repair=not no_repair,
                 offline=offline,
                 policy=policy,
+                afterwards=Afterwards(**wanted),
                 sign=key,
                 **how,
             )
@@ -135,6 +159,7 @@ def _pushed(result: PushResult) -> tuple[Part, ...]:
         *_notices(result.rows),
         *failures(row.failure for row in result.rows),
         *_waves(result),
+        *_importable(result),
         lines("", f"{_end(result)} after {units.seconds(result.seconds)}", style=_style(result)),
         *record,
     )
@@ -145,16 +170,23 @@ def _waves(result: PushResult) -> tuple[Part, ...]:
     return (lines("", *waves),) if waves else ()
 
 
+def _importable(result: PushResult) -> tuple[Part, ...]:
+    return (lines("", *result.importable.lines()),) if result.importable else ()
+
+
 def _end(result: PushResult) -> str:
     """The whole push in one line: how many robots are as wanted, and what the others are."""
     total = units.count(len(result.rows), "robot")
     outcomes = [row.outcome for row in result.rows]
-    if all(outcome == "no change" for outcome in outcomes):
+    if all(row.outcome == "no change" and row.good for row in result.rows):
         return f"nothing to do on {total}"
     others = [word for word in ("rolled back", "failed", "staged", "stopped", "not tried") if word in outcomes]
-    if not others:
+    counts = [f"{outcomes.count(word)} {word}" for word in others]
+    if unfinished := sum(row.failure is not None and row.is_current for row in result.rows):
+        counts.append(f"{unfinished} current, but not as asked for")
+    if not counts:
         return f"{total} as wanted"
-    counted = ", ".join(f"{outcomes.count(word)} {word}" for word in others)
+    counted = ", ".join(counts)
     stopped = f"; stopped: {result.stopped}" if result.stopped else ""
     return f"{total}: {sum(row.good for row in result.rows)} as wanted, {counted}{stopped}"
 

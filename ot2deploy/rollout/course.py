@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,13 @@ from builder.store import Blob
 from ot2deploy import advice
 from ot2deploy.agent_client import AgentSession
 from ot2deploy.bundles import Bundles
-from ot2deploy.errors import AgentFailure, CheckFailed, InstallFailed, RolledBack, TransferFailure
+from ot2deploy.errors import AgentFailure, CheckFailed, InstallFailed, NotBack, RolledBack, TransferFailure
 from ot2deploy.link import Link
 from ot2deploy.robots import activity
 from ot2deploy.robots.activity import Activity
 from ot2deploy.robots.probe import RobotState, probe, read_state
 from ot2deploy.rollout import preflight
+from ot2deploy.rollout.afterwards import Afterwards, kernel_findings, register_kernel, restart_if_idle
 from ot2deploy.rollout.clock import Clock
 from ot2deploy.rollout.deploy import Deployment, Order, Turn, deploy, undo
 from ot2deploy.rollout.executor import Slots
@@ -54,6 +55,7 @@ class Shared:
     method: str | None = None
     offline: bool = False
     deadline: float | None = None
+    afterwards: Afterwards = field(default_factory=Afterwards)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,7 @@ class Course:
             return Verdict.SAME
         if plan.action is Action.NOTHING:
             self._row(str(plan.action))
-            return Verdict.SAME
+            return self._afterwards(ready, Verdict.SAME)
         only = step is Step.STAGE and plan.action is not Action.VERIFY  # what is current already is only verified
         self._begin(plan)
         return self._deploy(ready, switch=not only)
@@ -136,7 +138,8 @@ class Course:
             plan = replace(plan, notices=seen)
         self._row("planned", plan=plan, signer=demand(robot, bundle))
         shared.met(bundle)
-        preflight.raise_all(preflight.examine(robot, state, plan))
+        findings = preflight.examine(robot, state, plan)
+        preflight.raise_all((*findings, *kernel_findings(robot, bundle, shared.afterwards)))
         if plan.action in (Action.INSTALL, Action.SWITCH):
             doing = self.link.attempt(lambda session: activity.ask(robot, session))
             self._row("planned", note=self._said(doing))
@@ -150,12 +153,11 @@ class Course:
 
     def _deploy(self, ready: Prepared, *, switch: bool) -> Verdict:
         """Stages, and switches where that is wanted and the robot is idle."""
-        plan = ready.plan
         order = self._order(ready, stage=True, switch=switch)
         done = self.link.attempt(lambda session: deploy(session, self.robot, order, self.clock, self._turn))
         self._row("staged", deployment=done)
         if done.switched:
-            return self._switched(plan)
+            return self._switched(ready)
         return self._stays_staged(self._busy)
 
     def _switch(self) -> Verdict:
@@ -174,7 +176,7 @@ class Course:
         if not done.switched:
             return self._stays_staged(self._busy)
         self._row("staged", deployment=_both(staged, done))
-        return self._switched(ready.plan)
+        return self._switched(ready)
 
     def _stays_staged(self, busy: str) -> Verdict:
         halted = self.shared.halt.why
@@ -191,9 +193,27 @@ class Course:
         self._row("rolled back", note=self.shared.halt.why)
         return Verdict.DONE
 
-    def _switched(self, plan: Plan) -> Verdict:
-        self._row(DONE[plan.action])
-        return Verdict.SAME if plan.action is Action.VERIFY else Verdict.DONE
+    def _switched(self, ready: Prepared) -> Verdict:
+        action = ready.plan.action
+        self._row(DONE[action])
+        return self._afterwards(ready, Verdict.SAME if action is Action.VERIFY else Verdict.DONE)
+
+    def _afterwards(self, ready: Prepared, verdict: Verdict) -> Verdict:
+        """What was asked for beyond the release, which is current by now and stays so whatever fails here."""
+        shared, plan, outcome = self.shared, ready.plan, self.row.outcome
+        try:
+            if shared.afterwards.kernel and shared.record is not None:
+                run, name = shared.record.run, plan.environment
+                kernel = register_kernel(self.link, run, name, ready.state, self.clock)
+                self._row(outcome, kernel=kernel)
+            if shared.afterwards.restart and plan.action in (Action.INSTALL, Action.SWITCH):
+                restart_if_idle(self.link, ready.state, self.clock)
+                self._row(outcome, restarted=True)
+        except Failure as failure:
+            failure.subject = failure.subject or self.robot.name
+            self._row(outcome, failure=failure)
+            return Verdict.BROKEN if isinstance(failure, NotBack) else verdict
+        return verdict
 
     def _order(self, ready: Prepared, *, stage: bool, switch: bool) -> Order:
         record = self.shared.record

@@ -12,9 +12,11 @@ from builder.signing import Signer
 from ot2deploy.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_ROLLED_BACK, CheckFailed
 from ot2deploy.rollout.clock import Span
 from ot2deploy.rollout.deploy import Deployment
+from ot2deploy.rollout.importable import Importable
 from ot2deploy.rollout.plan import Plan
 
-GOOD = frozenset(("pushed", "switched", "verified", "no change", "planned"))
+CURRENT = frozenset(("pushed", "switched", "verified", "no change"))  # the release is current on the robot
+GOOD = CURRENT | {"planned"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class RobotResult:
     and not current), "stopped" (before it was staged), "rolled back" (it was current for a moment), "failed" or
     "not tried". `note` says why, where that is no failure. `seconds` are those of each stage, `spans` when it was.
     `signer` is who signed the bundle, of those whom the inventory allows.
+    `kernel` is the one that its Jupyter was given, `restarted` whether it was.
     """
 
     robot: str
@@ -35,7 +38,14 @@ class RobotResult:
     failure: Failure | None = None
     note: str = ""
     signer: Signer | None = None
+    kernel: str = ""
+    restarted: bool = False
     spans: tuple[Span, ...] = ()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what was pushed is the robot's current release."""
+        return self.outcome in CURRENT
 
     @property
     def good(self) -> bool:
@@ -63,6 +73,8 @@ class RobotResult:
             "previous": done.previous if done else None,
             "checks": [dict(check) for check in self.checks],
             "note": self.note,
+            "kernel": self.kernel or None,
+            "restarted": self.restarted,
             "signer": self.signer.as_dict() if self.signer else None,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "spans": [[span.stage, round(span.began, 3), round(span.ended, 3)] for span in self.spans],
@@ -75,6 +87,7 @@ class PushResult:
     """What a push did: the environment, where it came from, a row per robot, and the run's record.
 
     `waves` are the robots that were switched together, `stopped` why it ended before all of them were tried.
+    `importable` says where the environment can be used now, None where no robot has it.
     """
 
     environment: str
@@ -86,6 +99,7 @@ class PushResult:
     waves: tuple[tuple[str, ...], ...] = ()
     stopped: str = ""
     interrupted: bool = False
+    importable: Importable | None = None
 
     @property
     def exit_code(self) -> int:
@@ -109,5 +123,6 @@ class PushResult:
             "seconds": round(self.seconds, 3),
             "waves": [list(wave) for wave in self.waves],
             "stopped": self.stopped,
+            "importable": self.importable.as_dict() if self.importable else None,
             "robots": [row.as_dict() for row in self.rows],
         }

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.bundle import Bundle
 from builder.events import Event
+from ot2deploy.agent.manifest import SHARED
 from ot2deploy.bundles import Bundles, from_file, is_bundle_file
 from ot2deploy.errors import Interrupted
 from ot2deploy.record import RunRecord
+from ot2deploy.rollout.afterwards import Afterwards
 from ot2deploy.rollout.course import Course, Shared
 from ot2deploy.rollout.executor import Executor, LocalThreads, Slots
 from ot2deploy.rollout.halt import Halt, on_interrupt
-from ot2deploy.rollout.outcome import PushResult
+from ot2deploy.rollout.importable import Importable
+from ot2deploy.rollout.outcome import PushResult, RobotResult
 from ot2deploy.rollout.planner import Planner, Step, Task
 from ot2deploy.rollout.signatures import signed_with
 from ot2deploy.rollout.waves import Policy
@@ -44,6 +47,7 @@ class PushRequest:
     wait_idle: float | None = None
     transfers: int | None = None
     installs: int | None = None
+    afterwards: Afterwards = field(default_factory=Afterwards)
     sign: Path | None = None
 
 
@@ -60,7 +64,7 @@ def push(request: PushRequest) -> PushResult:
     shared = Shared(
         fleet=request.fleet, bundles=bundles, record=record, halt=halt, slots=_slots(request), method=request.method,
         offline=request.offline, met=_Releases(record),
-        deadline=None if request.wait_idle is None else start + request.wait_idle,
+        deadline=None if request.wait_idle is None else start + request.wait_idle, afterwards=request.afterwards,
     )  # fmt: skip
     courses = {robot.name: Course(shared, request.fleet.links[robot.name]) for robot in robots}
     planner = Planner(robots=tuple(courses), policy=request.policy, waiting=request.wait_idle is not None)
@@ -70,16 +74,34 @@ def push(request: PushRequest) -> PushResult:
             look(executor, courses)
         else:
             roll_out(planner, executor, halt, courses, record)
+    rows = tuple(course.row for course in courses.values())
     return PushResult(
         environment=bundles.environment,
         origin=bundles.origin,
         run=record.run if record else None,
         record=record.path if record else None,
-        rows=tuple(course.row for course in courses.values()),
+        rows=rows,
         seconds=time.monotonic() - start,
         waves=tuple(planner.waves),
         stopped=planner.stopped,
         interrupted=halt.interrupted,
+        importable=_importable(request, bundles.environment, rows),
+    )
+
+
+def _importable(request: PushRequest, environment: str, rows: Sequence[RobotResult]) -> Importable | None:
+    """Where what is now on some robot can be imported; None where it is on none."""
+    there = {row.robot for row in rows if row.is_current}
+    robots = [robot for robot in request.fleet.robots if robot.name in there]
+    if not robots:
+        return None
+    return Importable(
+        environment=environment,
+        shared=environment == SHARED,
+        kernel=request.afterwards.kernel,
+        restarted=all(row.restarted for row in rows if row.robot in there),
+        bases=tuple(robot.base for robot in robots),
+        options=robots[0].file_option,
     )
 
 
