@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from builder.bundle import Bundle
@@ -20,7 +20,7 @@ from ot2deploy.link import Link
 from ot2deploy.robots import activity
 from ot2deploy.robots.activity import Activity
 from ot2deploy.robots.probe import RobotState, probe, read_state
-from ot2deploy.rollout import preflight
+from ot2deploy.rollout import earlier_run, preflight
 from ot2deploy.rollout.afterwards import Afterwards, kernel_findings, register_kernel, restart_if_idle
 from ot2deploy.rollout.clock import Clock
 from ot2deploy.rollout.deploy import Deployment, Order, Turn, deploy, undo
@@ -116,6 +116,7 @@ class Course:
         if step is Step.LOOK:
             return Verdict.SAME
         if plan.action is Action.NOTHING:
+            self._settle(ready)
             self._row(str(plan.action))
             return self._afterwards(ready, Verdict.SAME)
         only = step is Step.STAGE and plan.action is not Action.VERIFY  # what is current already is only verified
@@ -130,6 +131,9 @@ class Course:
         with self.clock.stage("bundle", profile.name):
             bundle = shared.bundles.for_profile(profile)
         plan = make_plan(robot, state, bundle, shared.method)
+        if plan.action is not Action.NOTHING and shared.record is not None and earlier_run.is_ours(state):
+            state = earlier_run.outlasted(state, self._look, partial(self.clock.tell, "wait"), shared.halt.wait)
+            plan = make_plan(robot, state, bundle, shared.method)
         if plan.action is Action.INSTALL:  # only now it matters what is there already, and how much room there is
             with self.clock.stage("probe"):
                 state = self.link.attempt(lambda session: read_state(session, robot))
@@ -144,6 +148,16 @@ class Course:
             doing = self.link.attempt(lambda session: activity.ask(robot, session))
             self._row("planned", note=self._said(doing))
         return Prepared(state=state, profile=profile, bundle=bundle, plan=plan)
+
+    def _settle(self, ready: Prepared) -> None:
+        """Has the journal completed where the run that switched was cut off before it could do so."""
+        record, state, name = self.shared.record, ready.state, ready.plan.environment
+        if record is not None and earlier_run.is_unsettled(state):
+            run = record.run
+            self.link.attempt(lambda session: earlier_run.settle(session, self.robot, state, run=run, environment=name))
+
+    def _look(self) -> RobotState:
+        return self.link.attempt(lambda session: read_state(session, self.robot))
 
     def _begin(self, plan: Plan) -> None:
         if self.shared.record is not None:

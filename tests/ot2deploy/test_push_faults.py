@@ -13,6 +13,7 @@ import time
 import pytest
 
 from ot2deploy import link
+from ot2deploy.rollout import earlier_run
 
 CHECK = "- import: plates"
 SLOW = "import time; time.sleep(600)"
@@ -102,7 +103,8 @@ def test_killed_while_installing_or_verifying_leaves_what_was_current(ready):
     assert works(ready, row["plan"]["digest"])
 
 
-def test_a_second_push_is_told_who_holds_the_robot_and_a_dead_one_frees_it(ready):
+def test_a_second_push_is_told_who_holds_the_robot_and_a_dead_one_frees_it(ready, monkeypatch):
+    monkeypatch.setattr(earlier_run, "PATIENCE", 0.5)
     ready.environment("plates", ready.wheel("plates", "2.0"), program=SLOW)
     program = ready.start_push("plates", until="r1: verify")
     lock = json.loads((ready.lab.base() / "lock").read_text())
