@@ -134,8 +134,8 @@ def read(record: runs.Run) -> Run:
     ended = {_text(line.get("robot")): line for line in lines if line.get("event") == "robot"}
     robots = {name: _robot(name, line, name in begun) for name, line in ended.items()}
     robots |= {name: _cut_off(name, line) for name, line in begun.items() if name not in ended}
-    untried = (name for name in _words(start.get("robots")) if name not in robots)
-    robots |= {name: RobotRun(robot=name, outcome="not tried", seconds={}) for name in untried}
+    selected = _words(start.get("robots"))  # in the inventory's order; what is recorded is as it ended
+    robots = {name: RobotRun(robot=name, outcome="not tried", seconds={}) for name in selected} | robots
     told = [_map(line.get("plan")).get("environment") for line in ended.values()]
     told += [line.get("environment") for line in (start, *begun.values(), *lines)]
     return Run(

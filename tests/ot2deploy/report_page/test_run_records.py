@@ -88,9 +88,11 @@ def test_what_a_newer_ot2deploy_wrote_is_said(recorded):
         read(recorded(schema=2))
 
 
-def test_robots_that_were_selected_and_never_reached_were_not_tried(recorded):
-    run = read(recorded(row("otto", "pushed"), robots=["otto", "luigi"]))
-    assert [(robot.robot, robot.outcome) for robot in run.robots] == [("otto", "pushed"), ("luigi", "not tried")]
+def test_robots_stand_as_they_were_selected_and_those_never_reached_were_not_tried(recorded):
+    run = read(recorded(row("peach", "pushed"), row("otto", "pushed"), robots=["otto", "luigi", "peach"]))
+    assert [(robot.robot, robot.outcome) for robot in run.robots] == [
+        ("otto", "pushed"), ("luigi", "not tried"), ("peach", "pushed"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
