@@ -32,6 +32,7 @@ MADE = ("reference.md",)  # made from the parser, which proves it in scripts/che
 RUN_BY = {
     "ot2deploy init": "tests/ot2deploy/cli/test_init.py",
     "ot2deploy doctor": "tests/ot2deploy/test_doctor.py",
+    "ot2deploy env local": "tests/ot2deploy/cli/test_env_local.py",
     "ot2deploy env": "tests/ot2deploy/cli/test_lookups.py",
     "ot2deploy recipe": "tests/ot2deploy/cli/test_recipe_commands.py",
     "ot2deploy store": "tests/ot2deploy/cli/test_lookups.py",
