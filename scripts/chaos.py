@@ -1,0 +1,154 @@
+"""Every point at which something can be killed, and random faults: run one by one, told in docs/reliability.md."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "reliability.md"
+RESULTS = ROOT / ".cache" / "chaos.jsonl"
+BEGIN, END = "<!-- scripts/chaos begins -->", "<!-- scripts/chaos ends -->"
+EACH = 24  # seeds of each kind of random fault; kinds that take long have an eighth
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How one point or fault went."""
+
+    name: str
+    kind: str
+    ok: bool
+    wrong: str
+    seconds: float
+    skipped: str = ""
+
+
+def main() -> int:
+    """Runs what has not been run, and writes the page when all has."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--again", action="store_true", help="forget earlier results")
+    parser.add_argument("--each", type=int, default=EACH, help="seeds of each kind of random fault (%(default)s)")
+    parser.add_argument(
+        "--only", default="", help="only points and faults whose name has this in it; no page is written"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="how many at once (%(default)s)")
+    parser.add_argument("--part", default="", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.part:
+        return work(asked)
+    if asked.again:
+        RESULTS.unlink(missing_ok=True)
+    RESULTS.parent.mkdir(exist_ok=True)
+    begun = time.monotonic()
+    words = ["--each", str(asked.each), "--only", asked.only]
+    parts = [[*words, "--part", f"{number}/{asked.jobs}"] for number in range(asked.jobs)]
+    running = [subprocess.Popen([sys.executable, __file__, *part]) for part in parts]
+    statuses = [one.wait() for one in running]
+    results = known()
+    bad = [result for result in results.values() if not result.ok]
+    for result in bad:
+        print(f"WRONG {result.name}\n{result.wrong}\n")
+    print(f"{len(results)} run, {len(bad)} wrong, {time.monotonic() - begun:.0f} s")
+    if any(statuses):
+        return 1
+    if not asked.only:
+        write_page(list(results.values()))
+    return 1 if bad else 0
+
+
+def known() -> dict[str, Result]:
+    """The results so far, the last one for each name."""
+    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
+    results = [Result(**json.loads(line)) for line in lines]
+    return {result.name: result for result in results}
+
+
+def work(asked: argparse.Namespace) -> int:
+    """One worker's share, on a robot of its own."""
+    number, of = map(int, asked.part.split("/"))
+    sys.path[:0] = [str(ROOT / path) for path in ("tests/ot2deploy/chaos", "tests/builder", ".")]
+    place = importlib.import_module("chaos_place")
+    with tempfile.TemporaryDirectory(prefix="ot2-chaos-") as home:
+        os.environ.update(HOME=home, OT2DEPLOY_CACHE=f"{home}/cache", NO_COLOR="1")
+        (Path(home) / "robot").mkdir()
+        with place.place(Path(home) / "robot") as made:
+            done = known()
+            todo = [one for one in everything(made, asked.each) if asked.only in one[0]][number::of]
+            todo = [one for one in todo if one[0] not in done or not done[one[0]].ok]
+            for at, (name, kind, run) in enumerate(todo):
+                result = tried(name, kind, run)
+                with RESULTS.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(result)) + "\n")
+                state = "ok" if result.ok else "WRONG"
+                print(f"[{number}] {at + 1}/{len(todo)} {state} {name} {result.seconds:.1f} s", flush=True)
+    return 0
+
+
+def everything(made: Any, each: int) -> Iterator[tuple[str, str, Any]]:
+    """Name, kind and what to run of every point and fault; what is cut short has tried something of everything."""
+    points, faults = importlib.import_module("chaos_points"), importlib.import_module("chaos_faults")
+    for fault in sorted(faults.faults(each), key=lambda fault: fault.seed):
+        yield fault.name, fault.kind, lambda fault=fault: faults.run_fault(made, fault)
+    for point in sorted(points.all_points(made), key=lambda point: (point.when, point.how), reverse=True):
+        yield point.name, f"{point.operation}: {point.kind}", lambda point=point: points.run_point(made, point)
+
+
+def tried(name: str, kind: str, run: Any) -> Result:
+    """One result. What this computer cannot try is told, and is no failure."""
+    begun = time.monotonic()
+    try:
+        verdict = run()
+    except AssertionError as error:
+        return Result(name=name, kind=kind, ok=False, wrong=str(error), seconds=time.monotonic() - begun)
+    except Exception as error:
+        if type(error).__name__ != "CannotTry":
+            raise
+        return Result(name=name, kind=kind, ok=True, wrong="", seconds=0.0, skipped=str(error))
+    return Result(name=name, kind=kind, ok=not verdict.wrong, wrong="\n".join(verdict.wrong), seconds=verdict.seconds)
+
+
+def write_page(results: Sequence[Result]) -> None:
+    """Puts the table between its marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results by kind."""
+    kinds: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        kinds[result.kind].append(result)
+    held = sum(result.ok and not result.skipped for result in results)
+    lines = [
+        f"{datetime.now(UTC):%Y-%m-%d}, embedded robots, Python {platform.python_version()}, {platform.system()} "
+        f"{platform.machine()}: {held} of {len(results)} held, {sum(result.seconds for result in results) / 60:.0f} "
+        "minutes of robots' time.",
+        "",
+        "| fault | tried | held | seconds each, longest |",
+        "| --- | --- | --- | --- |",
+    ]
+    for kind, group in kinds.items():
+        ran = [result for result in group if not result.skipped]
+        longest = f"{max(result.seconds for result in ran):.1f}" if ran else group[0].skipped
+        lines.append(f"| {kind} | {len(ran)} | {sum(result.ok for result in ran)} | {longest} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
