@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder.errors import UsageFailure
 from builder.events import Event
 from ot2deploy.cli import bundle_sign, options, report, units
 from ot2deploy.cli.outcomes import failures, release
@@ -34,7 +35,7 @@ STAGES = (
 
 
 @click.command("push")
-@click.argument("target")
+@click.argument("target", required=False)
 @options.fleet
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why; change nothing.")
 @click.option(
@@ -53,6 +54,14 @@ STAGES = (
 @click.option(
     "--wait-idle", type=options.DURATION, metavar="TIME",
     help="Wait so long (90s, 30m, 2h) for busy robots to be idle; without it they are left staged.",
+)  # fmt: skip
+@click.option(
+    "--shared", is_flag=True,
+    help="Install it for protocols and Jupyter, beside what is shared with them already; without TARGET, only that.",
+)  # fmt: skip
+@click.option(
+    "--without", multiple=True, metavar="NAME",
+    help="With --shared: take this project out of what is shared. Can be given several times.",
 )  # fmt: skip
 @bundle_sign.key_option(
     "--sign", "Sign what is pushed with this SSH key, for robots that demand it; no passphrase is asked for."
@@ -73,7 +82,9 @@ STAGES = (
 @options.offline
 @report.option
 @options.output
-def command(target: str, dry_run: bool, method: str | None, no_repair: bool, offline: bool, **where: Any) -> Shown:
+def command(
+    target: str | None, dry_run: bool, method: str | None, no_repair: bool, offline: bool, **where: Any
+) -> Shown:
     """Install an environment on robots, verify it there, and switch to it.
 
     TARGET is an environment, a recipe, a requirement (numpy==1.26.4), a path, a wheel, a URL with #sha256=, or a
@@ -86,12 +97,17 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
     1 none.
     """
     wanted = {name: where.pop(name) for name in ("kernel", "restart")}
+    sharing = {name: where.pop(name) for name in ("shared", "without")}
     how = {name: where.pop(name) for name in ("wait_idle", "transfers", "installs")}
     key = where.pop("key")
     policy = _policy(**{name: where.pop(name) for name in ("canary", "batch", "max_fail", "all_or_none")})
+    if sharing["without"] and not sharing["shared"]:
+        raise UsageFailure("--without is about what is shared with protocols", next="Give --shared, too.")
+    if target is None and not sharing["shared"]:
+        raise UsageFailure("TARGET is missing: what to push", next="See what there is: ot2deploy env list")
     with options.visiting(**where) as fleet:
         fleet.begin()  # while the rest is imported and the target looked up
-        said = f"{target} to {units.count(len(fleet.robots), 'robot')}"
+        said = f"{target or 'what is shared'} to {units.count(len(fleet.robots), 'robot')}"
         fleet.report(Event(subject="", stage="push", message=said, total=len(fleet.robots), unit="robot"))
         from ot2deploy.rollout.afterwards import Afterwards
         from ot2deploy.rollout.push import PushRequest, push
@@ -99,7 +115,7 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
         result = push(
             PushRequest(
                 fleet=fleet,
-                target=target,
+                target=target or "",
                 dry_run=dry_run,
                 method=method,
                 repair=not no_repair,
@@ -107,6 +123,7 @@ def command(target: str, dry_run: bool, method: str | None, no_repair: bool, off
                 policy=policy,
                 afterwards=Afterwards(**wanted),
                 sign=key,
+                **sharing,
                 **how,
             )
         )

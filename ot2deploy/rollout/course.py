@@ -14,7 +14,7 @@ from builder.profile import Profile
 from builder.store import Blob
 from ot2deploy import advice
 from ot2deploy.agent_client import AgentSession
-from ot2deploy.bundles import Bundles
+from ot2deploy.bundles import RobotBundles
 from ot2deploy.errors import AgentFailure, CheckFailed, InstallFailed, NotBack, RolledBack, TransferFailure
 from ot2deploy.link import Link
 from ot2deploy.robots import activity
@@ -47,7 +47,7 @@ class Shared:
     """
 
     fleet: Fleet
-    bundles: Bundles
+    bundles: RobotBundles
     record: RunRecord | None
     halt: Halt
     slots: Slots
@@ -129,7 +129,7 @@ class Course:
         with self.clock.stage("probe"):
             state, profile = self.link.attempt(lambda session: probe(session, robot, shared.bundles.environment))
         with self.clock.stage("bundle", profile.name):
-            bundle = shared.bundles.for_profile(profile)
+            bundle = shared.bundles.for_robot(robot, self.link.attempt, profile)
         plan = make_plan(robot, state, bundle, shared.method)
         if plan.action is not Action.NOTHING and shared.record is not None and earlier_run.is_ours(state):
             state = earlier_run.outlasted(state, self._look, partial(self.clock.tell, "wait"), shared.halt.wait)
@@ -140,6 +140,7 @@ class Course:
             plan = make_plan(robot, state, bundle, shared.method)
             seen = preflight.notices(state, plan, lambda name: advice.push(name, robot, shared.fleet.project))
             plan = replace(plan, notices=seen)
+        plan = shared.bundles.planned(robot, plan, bundle)
         self._row("planned", plan=plan, signer=demand(robot, bundle))
         shared.met(bundle)
         findings = preflight.examine(robot, state, plan)

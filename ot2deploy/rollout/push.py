@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.bundle import Bundle
+from builder.errors import UsageFailure
 from builder.events import Event
 from ot2deploy.agent.manifest import SHARED
-from ot2deploy.bundles import Bundles, from_file, is_bundle_file
+from ot2deploy.bundles import Alike, Bundles, RobotBundles, from_file, is_bundle_file
 from ot2deploy.errors import Interrupted
 from ot2deploy.record import RunRecord
 from ot2deploy.rollout.afterwards import Afterwards
@@ -35,6 +36,8 @@ class PushRequest:
 
     `wait_idle` is for how many seconds busy robots are waited for; None leaves them staged. `transfers` and `installs`
     are how many robots are sent to and installed on at the same time; None is the default. `sign` is an SSH key.
+    `shared` installs for protocols: what is shared with them already, with the target (which may be "") and not the
+    projects of `without`.
     """
 
     fleet: Fleet
@@ -49,6 +52,8 @@ class PushRequest:
     installs: int | None = None
     afterwards: Afterwards = field(default_factory=Afterwards)
     sign: Path | None = None
+    shared: bool = False
+    without: tuple[str, ...] = ()
 
 
 def push(request: PushRequest) -> PushResult:
@@ -58,7 +63,7 @@ def push(request: PushRequest) -> PushResult:
     """
     start = time.monotonic()
     robots = request.fleet.robots
-    bundles = open_bundles(request)
+    bundles = robot_bundles(request)
     record = None if request.dry_run else RunRecord(request.fleet.project.state_dir, "push", target=request.target)
     halt = Halt()
     shared = Shared(
@@ -181,6 +186,24 @@ def _interrupts_told(record: RunRecord | None) -> Iterator[None]:
             why="Each robot has the release that was current before, or the new one if its switch was reported.",
             next="Run the same command again to go on.",
         ) from None
+
+
+def robot_bundles(request: PushRequest) -> RobotBundles:
+    """The target as a source of bundles for robots: where protocols share them, each robot's own."""
+    if not request.shared:
+        return Alike(open_bundles(request))
+    if is_bundle_file(request.target):
+        raise UsageFailure(
+            "a bundle file cannot be shared with protocols",
+            why="What is shared on a robot is chosen together, around the packages that it has of its own.",
+            next="Name what the bundle was made of.",
+        )
+    from ot2deploy.engine import shared_bundles
+
+    return shared_bundles(
+        request.fleet.project, request.target, without=request.without, sign=request.sign, offline=request.offline,
+        repair=request.repair, report=request.fleet.report,
+    )  # fmt: skip
 
 
 def open_bundles(request: PushRequest) -> Bundles:
