@@ -59,15 +59,15 @@ def option(command: Callable[..., Shown]) -> Callable[..., Shown]:
     """
 
     @functools.wraps(command)
-    def reporting(*, report: Path | None, **where: Any) -> Shown:
-        if report is None:
+    def reporting(*, report_file: Path | None, **where: Any) -> Shown:
+        if report_file is None:
             return command(**where)
         if where["dry_run"]:
             raise UsageFailure("--report and --dry-run exclude each other", next="Leave one of them out.")
         from ot2deploy import runs
         from ot2deploy.report_page.file import look
 
-        look(report)
+        look(report_file)
         state_dir = where["project"].state_dir
         before = {run.run for run in runs.runs(state_dir)}
         try:
@@ -75,13 +75,13 @@ def option(command: Callable[..., Shown]) -> Callable[..., Shown]:
         except Interrupted:  # its robots are worth a page, too; what it did says only its record
             begun = [run.run for run in runs.runs(state_dir) if run.command == "push" and run.run not in before]
             if begun:
-                _written(report, begun[-1], state_dir)
+                _written(report_file, begun[-1], state_dir)
             raise
-        told = _written(report, shown.result.as_dict()["run"], state_dir)
+        told = _written(report_file, shown.result.as_dict()["run"], state_dir)
         return replace(shown, parts=(*shown.parts, told))
 
     return click.option(
-        "--report", type=NewFile(), metavar="FILE",
+        "--report", "report_file", type=NewFile(), metavar="FILE",
         help="Afterwards, write a page about it into this file, as `ot2deploy report` does.",
     )(reporting)  # fmt: skip
 
