@@ -12,6 +12,7 @@ builder.errors.Failure
 |   +-- ApiFailure               its HTTP API does not answer, or not as a robot does
 |   |   +-- CableNeeded          it takes SSH keys over a USB cable only
 |   +-- KeyKept                  an SSH key stays on it, for nobody could log in any more
+|   +-- Busy                     it does something that must not be disturbed
 |   +-- NotRestarted             it was to be restarted, and does something else or cannot be asked
 |   +-- NoKernel                 an environment or robot that Jupyter can have no kernel of
 |   +-- NotBack                  it was told to restart, and does not answer again
@@ -138,6 +139,12 @@ class KeyKept(RobotFailure):
     """An SSH key was not taken off a robot: nobody, or not we, could log in afterwards."""
 
     code = "key-kept"
+
+
+class Busy(RobotFailure):
+    """The robot does something that must not be disturbed."""
+
+    code = "busy"
 
 
 class NotRestarted(RobotFailure):

@@ -10,11 +10,11 @@ from typing import Any
 
 from ot2deploy import advice
 from ot2deploy.checking import Checked
-from ot2deploy.errors import CheckFailed, NotInstalled
+from ot2deploy.errors import Busy, CheckFailed, NotInstalled
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
 from ot2deploy.record import RunRecord
-from ot2deploy.robots import api
+from ot2deploy.robots import activity, api
 from ot2deploy.robots.manifest import read_manifest
 from ot2deploy.robots.probe import read_state
 from ot2deploy.robots.protocols import analyse
@@ -132,6 +132,13 @@ def _target(session: Session, robot: Robot, environment: str, fleet: Fleet) -> T
             f"ot2deploy verify shared --protocol {advice.options(robot)}",
         )
     api.same(robot, state.serial)
+    if (doing := activity.ask(robot, session)).is_busy:
+        raise Busy(
+            f"it is not asked to analyse a protocol now: {doing.what}",
+            subject=robot.name,
+            why="An analysis takes memory and processor from what it is doing.",
+            next="Run the same again when it is idle.",
+        )
     checks = [check for part in ("live", "quick") for check in manifest["checks"].get(part) or ()]
     modules = dict.fromkeys(check["module"] for check in checks if check["kind"] == "import")
     if not modules:

@@ -80,6 +80,13 @@ def test_another_robot_behind_the_http_port_is_asked_nothing(shared, robot):
     assert robot.api.protocols == {}
 
 
+def test_a_robot_that_runs_a_protocol_is_left_alone(shared, robot):
+    robot.runs = [{"id": "run-1", "status": "running", "current": True}]
+    error = verified(shared, status=1)["error"]
+    assert (error["code"], "run-1 is running" in error["what"]) == ("busy", True)
+    assert robot.api.protocols == {}
+
+
 def test_an_api_that_does_not_answer_is_told(shared, robot):
     robot.api.down = True
     error = verified(shared, status=1)["error"]
