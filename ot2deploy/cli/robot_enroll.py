@@ -118,6 +118,11 @@ def enroll(name: str, key: Path | None, limit: str, project: Project, robots_fil
             why="Nothing was changed.",
             next=" ".join(["Run: ot2deploy robot enroll", *filter(None, [name]), "--yes"]),
         )
+    if robots_file is None and not project.is_project:
+        raise UsageFailure(
+            f"{project.root} is no project: there is nowhere to write robots down",
+            next="Run: ot2deploy init   or name an inventory: --robots FILE",
+        )
     given = how.pop("addresses")
     request = Request(
         project=project, path=robots_file or project.inventory, name=name, addresses=",".join(given), once=once, **how
