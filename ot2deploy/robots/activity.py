@@ -26,6 +26,7 @@ HEALTH, RUNS, MAINTENANCE = "/server/update/health", "/runs?pageLength=1", "/mai
 ENDED = ("stopped", "failed", "succeeded")
 IDENTITY = re.compile(r"[A-Za-z0-9-]+", re.ASCII)
 INTERVAL = 15.0  # seconds between two questions
+RESTART = 600.0  # seconds; an OT-2 starts for one to three minutes
 TIMEOUT = 60.0  # seconds; an emulated robot under load is slow to start Python
 # What `on_robot.updating` says, without the half second that a robot's Python takes to start.
 UPDATING = r"""
@@ -98,12 +99,18 @@ def wait_idle(
 ) -> Activity:
     """Asks again and again while a robot is busy, until `deadline` (of time.monotonic); returns the last activity.
 
-    What is waited for is told once. A robot whose API stops answering meanwhile may be restarting: it is asked on.
+    What is waited for is told once. A robot whose API stops answering meanwhile may be restarting: it is asked on, but
+    no longer than a restart takes.
     """
     told: Activity | None = None
+    until = deadline
     while True:
         now = ask()
-        left = deadline - time.monotonic()
+        if now.state == "busy":
+            until = deadline
+        elif told is not None and told.state == "busy":
+            until = min(deadline, time.monotonic() + RESTART)
+        left = until - time.monotonic()
         if now.state == "idle" or (now.state == "unknown" and told is None) or left <= 0:
             return now
         if now != told:

@@ -171,3 +171,12 @@ def test_waiting_ends_at_its_deadline_and_at_once_where_nothing_is_known():
     busy, gone = Activity(state="busy", what="a run"), Activity(state="unknown", what="no answer")
     assert activity.wait_idle(lambda: busy, time.monotonic(), pytest.fail) == busy
     assert activity.wait_idle(lambda: gone, time.monotonic() + 1000, pytest.fail, pause=pytest.fail) == gone
+
+
+def test_a_robot_that_stays_silent_is_not_waited_for_longer_than_it_restarts(monkeypatch):
+    monkeypatch.setattr(activity, "RESTART", 0.0)
+    busy, gone = Activity(state="busy", what="a run"), Activity(state="unknown", what="no answer")
+    says = iter([busy, gone, busy])
+    told: list[Activity] = []
+    found = activity.wait_idle(lambda: next(says), time.monotonic() + 1000, told.append, pause=lambda seconds: None)
+    assert (found, told) == (gone, [busy])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from robot_api import RobotApi, serving
 
 from builder.bundle import Bundle, assemble
 from builder.environment import Environment, import_check
@@ -15,6 +18,7 @@ from builder.profile import load
 from ot2deploy.agent_client import open_agent
 from ot2deploy.errors import Locked, RobotFailure
 from ot2deploy.inventory import Robot
+from ot2deploy.robots import activity
 from ot2deploy.robots import state as robot_state
 from ot2deploy.robots.probe import read_state
 from ot2deploy.robots.state import RobotState
@@ -186,3 +190,26 @@ def test_a_dry_run_says_that_a_robot_is_busy(workplace: Any) -> None:
     assert workplace.push("plates", status=1)["outcome"] == "staged"
     session.unlink()
     assert workplace.push("plates")["outcome"] == "switched"
+
+
+def test_an_update_that_is_waited_for_is_seen_to_end(workplace: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity, "INTERVAL", 0.05)
+    workplace.environment("plates", workplace.wheel("plates"))
+    update = workplace.lab.root("r1") / "var/lib/otupdate/downloads/ot2-system.zip"
+    update.parent.mkdir(parents=True)
+    update.write_bytes(b"PK")
+
+    def end_it() -> None:
+        """Cancels the update when it was looked for twice while the robot was waited for."""
+        deadline = time.monotonic() + 60
+        while sum("otupdate" in asked for asked in workplace.lab.log()) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        update.unlink()
+
+    with serving(RobotApi()) as api:
+        workplace.lab.write(r1={"http_port": api.port, "serial": api.serial})
+        ending = threading.Thread(target=end_it)
+        ending.start()
+        row = workplace.push("plates", "--wait-idle", "5m")
+        ending.join()
+    assert row["outcome"] == "pushed"
