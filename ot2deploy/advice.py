@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
+from ot2deploy.agent.manifest import SHARED
 from ot2deploy.errors import NotInstalled
 from ot2deploy.inventory import Robot
 from ot2deploy.inventory.file import close
@@ -21,8 +22,11 @@ def options(robot: Robot) -> str:
     return f"--limit {robot.name}{robot.file_option}"
 
 
-def push(environment: str, robot: Robot, project: Project, there: Iterable[str] = ()) -> str:
+def push(environment: str, robot: Robot, project: Project, there: Iterable[str] | None = None) -> str:
     """How to get an environment onto a robot. `there` are names that are on it, of which one may have been meant."""
+    if environment == SHARED:
+        target = "" if there is None else "TARGET "  # without one it is what is shared there, once more
+        return f"Run: ot2deploy push {target}--shared {options(robot)}"
     from packaging.utils import canonicalize_name
 
     from builder.targets import Search, environment_names, recipe_names
@@ -31,7 +35,7 @@ def push(environment: str, robot: Robot, project: Project, there: Iterable[str] 
     known = {*environment_names(search), *map(canonicalize_name, recipe_names(search))}
     if environment in known:
         return f"Run: ot2deploy push {environment} {options(robot)}"
-    meant = close(environment, sorted({*known, *there}))
+    meant = close(environment, sorted({*known, *(there or ())}))
     return f"{PUSH_SOURCE}{meant.replace('; did', ' Did')}"
 
 
@@ -39,6 +43,8 @@ def again(environment: str, robot: Robot, project: Project, targets: Mapping[str
     """How to push an environment again that `targets` say was made from something; relative paths are as typed then."""
     said = push(environment, robot, project)
     target = targets.get(environment, "")
+    if environment == SHARED and target:
+        return f"Run: ot2deploy push {shlex.quote(target)} --shared {options(robot)}"
     if not (target and said.startswith(PUSH_SOURCE)):
         return said
     return f"Run: ot2deploy push {shlex.quote(target)} {options(robot)}"

@@ -44,6 +44,15 @@ def test_what_was_pushed_before_is_named_where_its_name_tells_nothing(project):
     assert advice.again("helpers", robot, project, {}) == advice.PUSH_SOURCE
 
 
+def test_what_is_shared_is_pushed_as_that(project):
+    robot = Robot(name="otto", address="x")
+    assert advice.push("shared", robot, project) == "Run: ot2deploy push --shared --limit otto"
+    assert advice.push("shared", robot, project, []) == "Run: ot2deploy push TARGET --shared --limit otto"
+    again = advice.again("shared", robot, project, {"shared": "./helpers.py"})
+    assert again == "Run: ot2deploy push ./helpers.py --shared --limit otto"
+    assert advice.again("shared", robot, project, {}) == "Run: ot2deploy push --shared --limit otto"
+
+
 @pytest.mark.parametrize("command", ["verify", "rollback"])
 def test_verify_and_rollback_say_what_the_robot_has(workplace, command):
     workplace.environment("plates", workplace.wheel("plates"), checks=CHECK)
