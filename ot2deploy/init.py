@@ -13,7 +13,9 @@ INVENTORY = """\
 # The robots. Every command reads this file unless --robots names another one.
 schema: 1
 
-# Add a robot and pin its host key once, looking at the fingerprint it shows:
+# Plug in a robot by USB; this puts your key on it and writes it down here:
+#   ot2deploy robot enroll
+# where your key is on it already, add it and pin its host key once, looking at the fingerprint it shows:
 #   ot2deploy robot add otto 192.168.1.20
 #   ot2deploy robot trust otto
 # or write it here by hand:
@@ -105,8 +107,7 @@ class InitResult:
                     "ot2deploy doctor                                 # is this machine ready?",
                     "ot2deploy sim up --count 2                       # two simulated robots, written to lab.yaml",
                     "ot2deploy push prefect --robots lab.yaml         # install Prefect on them",
-                    "ot2deploy robot add NAME ADDRESS                 # a real one, into inventory.yaml",
-                    "ot2deploy robot trust NAME                       # and its host key, once",
+                    "ot2deploy robot enroll                           # a real one by USB, into inventory.yaml",
                 ),
             )
         )
