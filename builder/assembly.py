@@ -27,7 +27,7 @@ def bundle_of(
     store = engine.store
     ordered = sorted(acquired, key=lambda item: item.wanted.name)
     if environment.shared and environment.live is None:
-        environment = replace(environment, live=tuple(map(import_check, requested_modules(ordered, store))))
+        environment = replace(environment, live=tuple(map(_in_protocols, requested_modules(ordered, store))))
     return assemble(
         environment,
         profile,
@@ -46,6 +46,11 @@ def default_checks(acquired: Sequence[Acquired], engine: Engine) -> list[Check]:
     recipes = [engine.tools.recipe(one.name, one.version, engine.search.packages) for one in wanted]
     named = [check for recipe in recipes if recipe for check in recipe.checks]
     return [*map(import_check, requested_modules(acquired, engine.store)), *named]
+
+
+def _in_protocols(module: str) -> Check:
+    """The check that protocols can import `module`, told from that in its own release."""
+    return replace(import_check(module), name=f"import {module} in protocols")
 
 
 def requested_modules(acquired: Sequence[Acquired], store: Store) -> list[str]:

@@ -101,7 +101,7 @@ def test_the_bundle_has_what_is_missing_and_says_what_it_leans_on(tmp_path: Path
     assert [row["name"] for row in made["wheels"]] == ["plates"]
     assert made["provided"] == {"numpy": "1.21.6", "racks": "3"}
     assert (made["shared"], made["constraints"], made["system_packages"]) == (True, ["six<3"], True)
-    assert [check["name"] for check in made["checks"]["live"]] == ["import plates"]
+    assert [check["name"] for check in made["checks"]["live"]] == ["import plates in protocols"]
     assert make_bundle(shared(plates, {**THERE, "racks": "3"}), OT2, engine).manifest == made
 
 
