@@ -103,6 +103,10 @@ def command(
     policy = _policy(**{name: where.pop(name) for name in ("canary", "batch", "max_fail", "all_or_none")})
     if sharing["without"] and not sharing["shared"]:
         raise UsageFailure("--without is about what is shared with protocols", next="Give --shared, too.")
+    if wanted["kernel"] and sharing["shared"]:
+        raise UsageFailure(
+            "--kernel and --shared exclude each other", next="Leave --kernel out: every kernel imports what is shared."
+        )
     if target is None and not sharing["shared"]:
         raise UsageFailure("TARGET is missing: what to push", next="See what there is: ot2deploy env list")
     with options.visiting(**where) as fleet:

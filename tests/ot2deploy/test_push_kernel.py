@@ -47,6 +47,10 @@ def test_without_ipykernel_nothing_is_sent(lab):
     assert lab.lab.current("bare") is None
 
 
+def test_what_is_shared_needs_no_kernel_of_its_own(lab):
+    assert "--shared" in lab.run("push", "plates", "--shared", "--kernel", status=2)["what"]
+
+
 def test_a_dry_run_registers_nothing(lab):
     lab.push("plates", "--kernel", "--dry-run")
     assert not kernels(lab).exists()

@@ -24,43 +24,41 @@ def robot():
 
 @pytest.fixture
 def shared(robot, workplace_of):
-    """A workplace whose robot has a release that its own interpreter sees, under the name plates."""
+    """A workplace whose robot shares `plates` with protocols."""
     workplace = workplace_of(http_port=robot.port)
     robot.lab = workplace.lab
     workplace.environment("plates", workplace.wheel("plates", "1.5"))
-    workplace.push("plates")
-    release = workplace.lab.base() / "envs" / "plates" / "releases" / workplace.lab.current("plates")
-    manifest = json.loads((release / "manifest.json").read_text())
-    (release / "manifest.json").write_text(json.dumps({**manifest, "shared": True}))
-    (inside,) = release.glob("lib/python*/site-packages")
-    (system,) = workplace.lab.root("r1").glob("usr/lib/python*/site-packages")
-    (system / "plates.py").symlink_to(inside / "plates.py")
+    workplace.push("plates", "--shared")
     return workplace
 
 
-def verified(workplace, status=0):
-    (row,) = workplace.run("verify", "plates", "--protocol", status=status)["robots"]
+def links(workplace):
+    """The directory of the robot in which protocols find what is shared."""
+    (found,) = workplace.lab.root("r1").glob("var/user-packages/usr/lib/python*/site-packages")
+    return found
+
+
+def verified(workplace, status=0, environment="shared"):
+    (row,) = workplace.run("verify", environment, "--protocol", status=status)["robots"]
     return row
 
 
-def test_protocols_get_the_pushed_module(shared, robot):
+def test_protocols_get_what_is_shared(shared, robot):
     (check,) = verified(shared)["result"]["checks"]
     assert (check["name"], check["ok"], check["version"]) == ("import plates", True, "1.5")
-    assert f"/releases/{shared.lab.current('plates')}/lib/" in check["file"]
+    assert f"/releases/{shared.lab.current('shared')}/lib/" in check["file"]
     assert robot.api.protocols == {}  # nothing of ours stays in the App's list
 
 
 def test_a_module_that_protocols_do_not_get_is_told(shared):
-    (system,) = shared.lab.root("r1").glob("usr/lib/python*/site-packages")
-    (system / "plates.py").unlink()
+    (links(shared) / "plates.py").unlink()
     row = verified(shared, status=1)
     assert "ModuleNotFoundError" in row["error"]["what"]
 
 
 def test_a_module_of_the_system_that_wins_is_told(shared):
     (system,) = shared.lab.root("r1").glob("usr/lib/python*/site-packages")
-    (system / "plates.py").unlink()
-    (system / "plates.py").write_text("VALUE = 0\n")
+    (system / "plates.py").write_text("VALUE = 0\n")  # as a system update may bring it
     row = verified(shared, status=1)
     assert f"protocols get it from {system.resolve()}/plates.py" in row["error"]["what"]
 
@@ -69,7 +67,7 @@ def test_an_isolated_environment_is_not_for_protocols(robot, workplace_of):
     workplace = workplace_of(http_port=robot.port)
     workplace.environment("plates", workplace.wheel("plates"))
     workplace.push("plates")
-    error = verified(workplace, status=1)["error"]
+    error = verified(workplace, status=1, environment="plates")["error"]
     assert "isolated" in error["what"]
     assert "--shared" in error["next"]
 
