@@ -12,11 +12,12 @@ import tempfile
 from pathlib import Path
 
 from bench_builds import Builds
+from bench_fleet import MANY, FleetFigures
 from bench_index import Serving
 from bench_robots import Robots
 from benching import replace_section, section
 
-PARTS = ("robots", "builds", "index")
+PARTS = ("robots", "builds", "index", "fleet")
 
 
 def main() -> None:
@@ -40,6 +41,10 @@ def main() -> None:
                 text = section(
                     "The index", "1,004 wheels served; client: http.client on one connection", serving.figures
                 )
+            elif part == "fleet":
+                fleet = FleetFigures(directory)
+                fleet.measure()
+                text = section("The fleet", f"{MANY} embedded robots on this machine", fleet.figures)
             else:
                 builds = Builds(directory)
                 builds.measure()

@@ -64,7 +64,7 @@ def ran(argv: list[str], cwd: Path, *, check: bool = True, env: Mapping[str, str
         done = subprocess.run(launch, cwd=cwd, env=variables, capture_output=True, text=True, check=True)
         status, wall, cpu, peak = json.loads(Path(told.name).read_text())
     if check and status:
-        sys.exit(f"{argv} ended with {status}\n{done.stderr}")
+        sys.exit(f"{argv} ended with {status}\n{done.stdout[-3000:]}\n{done.stderr}")
     return Ran(wall=wall, cpu=cpu, peak=peak, out=done.stdout)
 
 
