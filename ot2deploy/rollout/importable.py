@@ -11,7 +11,8 @@ from typing import Any
 class Importable:
     """An environment as it is after a push. `kernel` is whether the push offered it to Jupyter.
 
-    `bases` are the base directories of the robots, `options` what a command needs to be about these robots.
+    `restarted` is whether all the robots were restarted since, notebooks' kernels and all. `bases` are their base
+    directories, `options` what a command needs to be about these robots.
     """
 
     environment: str
@@ -50,8 +51,9 @@ class Importable:
         exec_ = f"ot2deploy exec -e {self.environment}{self.options} -- python3 ..."
         if self.shared:
             yield f"Importable by protocols, by every kernel of Jupyter, and by programs ({self.interpreter})."
-            server = "" if self.restarted else "The robot server (until it is restarted: --restart-server) and n"
-            yield f"{server or 'N'}otebooks that run (until their kernel is) keep what they had imported."
+            if not self.restarted:
+                yield "The robot server and notebooks that run keep what they had imported: restart the robot in the "\
+                    "Opentrons App, or push with --restart-server next time, and the notebooks' kernels."  # fmt: skip
             yield "The Opentrons App analyses with a Python of its computer: ot2deploy env local makes the same there."
             return
         yield f"Importable by programs: {exec_}   (on the robot {self.interpreter})."

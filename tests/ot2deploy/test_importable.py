@@ -29,10 +29,9 @@ def test_a_shared_one_is_for_all_and_old_modules_are_told():
     assert place.as_dict()["protocols"] is True
 
 
-def test_a_restarted_server_keeps_nothing():
+def test_a_restarted_robot_keeps_nothing():
     text = "\n".join(Importable(environment="shared", shared=True, restarted=True).lines())
-    assert "--restart-server" not in text
-    assert "Notebooks that run" in text
+    assert "restart" not in text
 
 
 def test_robots_with_their_own_base_directories_get_no_path_that_is_wrong_for_some():
