@@ -43,19 +43,21 @@ BY_CODE: Mapping[str, type[RobotFailure]] = {
     "wrong-python": InstallFailed,
 }
 
+LINES, LETTERS = 200, 4000  # of an error that are kept: no robot of ours says more
+
 
 def failure_of(robot: str, message: Mapping[str, Any]) -> RobotFailure:
     """The failure that an error message of the agent stands for. `agent_code` and `values` keep its own words."""
     code, details, data = str(message.get("code", "")), message.get("details"), message.get("data")
     values = dict(data) if isinstance(data, dict) else {}
-    parts = {name: str(message.get(name) or "") for name in ("why", "next")}
-    what = str(message.get("what") or "the agent refused without a reason")
+    parts = {name: str(message.get(name) or "")[:LETTERS] for name in ("why", "next")}
+    what = str(message.get("what") or "the agent refused without a reason")[:LETTERS]
     kind = BY_CODE.get(code, AgentFailure)
     failure: RobotFailure
     if kind is Locked:
         failure = Locked(what, holder=values, subject=robot, **parts)
     else:
-        lines = tuple(str(line) for line in details) if isinstance(details, list) else ()
+        lines = tuple(str(line)[:LETTERS] for line in details[:LINES]) if isinstance(details, list) else ()
         if kind is AgentFailure:
             lines = (*lines, f"agent error: {code or 'none'}")
         failure = kind(what, subject=robot, details=lines, **parts)

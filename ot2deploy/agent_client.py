@@ -12,7 +12,7 @@ from typing import Any
 
 from builder.events import Event, Report, silent
 from builder.store import Blob
-from ot2deploy import agent_archive
+from ot2deploy import agent_archive, agent_shapes
 from ot2deploy.agent_answers import failure_of
 from ot2deploy.agent_transfer import Sent, Transfer
 from ot2deploy.errors import AgentFailure, ConnectionLost, DiskFull, Locked, RobotUnsupported
@@ -25,6 +25,7 @@ HEARTBEAT = 5.0  # seconds; the agent gives up after 30 of silence
 PATIENCE = 1800.0  # seconds without a word from the agent; an installation on a slow robot says little
 HELLO = 120.0  # seconds until the agent says hello; an emulated robot under load is slow
 LAST_WORDS = 1.0  # seconds for what an agent wrote to standard error to arrive after its end
+STAGE, MESSAGE = 40, 500  # letters of an agent's event that are kept
 GOODBYE = 10.0  # seconds for the agent to give the lock back and end
 MISSING, DAMAGED, UNWRITTEN, OUTSIDE, ANOTHER = 97, 96, 95, 94, 93  # exit statuses of our scripts
 
@@ -52,6 +53,7 @@ class AgentSession:
         self._frames = threading.Lock()
         self._ended = threading.Event()
         self._errors: deque[bytes] = deque(maxlen=64)
+        self._asked: deque[str] = deque()  # requests whose answers are to come
         self._threads = [
             threading.Thread(target=work, name=f"{robot} {name}", daemon=True)
             for name, work in (("heartbeat", self._beat), ("errors", self._listen))
@@ -69,6 +71,7 @@ class AgentSession:
 
     def post(self, op: str, **fields: Any) -> None:
         """Sends a request without waiting for its answer; answers come in the order of the requests."""
+        self._asked.append(op)
         self._write("J", json.dumps({"op": op, **fields}).encode())
 
     def payload(self, data: bytes | memoryview) -> None:
@@ -83,8 +86,13 @@ class AgentSession:
             if kind == "event":
                 self.report(_event(self.robot, message))
             elif kind == "result":
+                op = self._asked.popleft() if self._asked else ""
+                if not agent_shapes.fits(op, message):
+                    raise self._broken(f"its answer to `{op}` is none")
                 return message
             elif kind == "error":
+                if self._asked:
+                    self._asked.popleft()
                 raise failure_of(self.robot, message)
             else:
                 raise self._broken(f"it said {kind!r}")
@@ -151,7 +159,7 @@ class AgentSession:
                 raise self._broken(f"it ended with status {status}")
             try:
                 message = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 message = None
             if isinstance(message, dict):
                 return message
@@ -329,10 +337,12 @@ def _bring(session: Session, robot: Robot) -> None:
 
 
 def _event(robot: str, message: dict[str, Any]) -> Event:
+    done, total = message.get("done"), message.get("total")
+    counted = type(done) is int and type(total) is int and 0 <= done <= total
     return Event(
         subject=robot,
-        stage=str(message.get("stage", "")),
-        message=str(message.get("message") or ""),
-        done=message.get("done"),
-        total=message.get("total"),
+        stage=str(message.get("stage", ""))[:STAGE],
+        message=str(message.get("message") or "")[:MESSAGE],
+        done=done if counted else None,
+        total=total if counted else None,
     )

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from builder.events import Event, Report
 from builder.store import Blob
-from ot2deploy.errors import TransferFailure
+from ot2deploy.errors import AgentFailure, TransferFailure
 
 PIECE = 256 << 10
 # Requests sent ahead of their answers: the robot syncs one file to its card while the next one is on the way.
@@ -80,6 +80,9 @@ class Transfer:
         wanted = {blob.sha256: blob for blob in self.blobs}
         asked = [{"sha256": blob.sha256, "size": blob.size, "filename": blob.filename} for blob in wanted.values()]
         missing = self.agent.request("need", kind=self.kind, blobs=asked)["missing"] if asked else []
+        for item in missing:
+            if item["sha256"] not in wanted or item["offset"] > wanted[item["sha256"]].size:
+                raise AgentFailure("the agent asks for a file that it was not offered", subject=self.agent.robot)
         going = [Going(blob=wanted[item["sha256"]], offset=item["offset"]) for item in missing]
         self.total = sum(one.blob.size - one.offset for one in going)
         for one in going:

@@ -21,6 +21,7 @@ from ot2deploy import __version__
 from ot2deploy.cli.commands import BY_NAME, SECTIONS
 from ot2deploy.cli.lazy import LazyGroup, ReaderGone
 from ot2deploy.cli.options import Settings
+from ot2deploy.cli.printable import printable
 from ot2deploy.cli.result import Shown, envelope
 from ot2deploy.errors import Interrupted
 
@@ -117,7 +118,7 @@ def _fail(settings: Settings, failure: Failure) -> int:
     if settings.verbose:
         import traceback
 
-        traceback.print_exception(failure)
+        click.echo(printable("".join(traceback.format_exception(failure))), err=True, nl=False)
     if settings.json:
         from ot2deploy.cli import render
 

@@ -18,6 +18,7 @@ from builder.events import Report
 from ot2deploy.cli import result as parts
 from ot2deploy.cli.journal_lines import safe
 from ot2deploy.cli.live import LiveProgress
+from ot2deploy.cli.printable import printable
 
 PIPE_WIDTH = 400  # a table in a pipe is not folded, but for columns that say so
 PAGE_WIDTH = 110  # what a table with such columns takes at most
@@ -41,7 +42,7 @@ def result(shown: parts.Shown) -> None:
             _print_table(console, _harmless(part))
         else:
             for line in part.lines:
-                console.print(Text(line, style=STYLES[part.style]), soft_wrap=True)
+                console.print(Text(printable(line), style=STYLES[part.style]), soft_wrap=True)
 
 
 def as_json(document: object) -> None:

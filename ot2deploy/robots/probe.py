@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,13 @@ from ot2deploy.transport import Session, command, wording
 __all__ = ["EnvironmentState", "RobotState", "facts", "probe", "profile_for", "read_state"]
 
 OLDEST = (3, 8)  # what the agent runs on
-# Of an interpreter's facts, those that a profile is matched by.
-NEEDED = frozenset("implementation python full_version machine system glibc hard_float mac_version".split())
+WORD = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,60}"
+# The facts that profiles are made of, and what their texts look like; the interpreter that says them is a robot's.
+NEEDED = {
+    "implementation": WORD, "machine": WORD, "system": WORD, "python": r"[0-9]{1,2}\.[0-9]{1,3}",
+    "full_version": r"[0-9]{1,2}(\.[0-9]{1,3}){1,2}[a-z0-9+]{0,20}",
+    "glibc": r"([0-9]{1,4}\.[0-9]{1,4}(\.[0-9]{1,4})?)?", "mac_version": r"([0-9]{1,4}(\.[0-9]{1,4})*)?",
+}  # fmt: skip
 TIMEOUT = 60.0  # seconds; an emulated robot under load is slow
 
 
@@ -32,7 +38,7 @@ def probe(session: Session, robot: Robot, environment: str | None = None) -> tup
     Raises ConnectionLost, CommandFailure, AgentTooNew, RobotUnsupported, AnotherRobot.
     """
     state = read_state(session, robot, environment, brief=True)
-    stored = state.facts if state.facts and state.facts.keys() >= NEEDED else None
+    stored = state.facts if state.facts and are_facts(state.facts) else None
     return state, profile_for(robot, stored or facts(session, robot, state))
 
 
@@ -70,9 +76,9 @@ def facts(session: Session, robot: Robot, state: RobotState) -> Mapping[str, Any
     done = session.run(command(python, "-I", "-"), input=source, timeout=TIMEOUT)
     try:
         found: Mapping[str, Any] = json.loads(done.stdout)
-        if not (isinstance(found, dict) and found.keys() >= NEEDED):
+        if not (isinstance(found, dict) and are_facts(found)):
             raise ValueError("these are no facts")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CommandFailure(
             "its Python does not say what it is",
             subject=robot.name,
@@ -80,6 +86,13 @@ def facts(session: Session, robot: Robot, state: RobotState) -> Mapping[str, Any
             details=tuple(done.error.splitlines()[-8:]),
         ) from None
     return found
+
+
+def are_facts(value: Mapping[str, Any]) -> bool:
+    """Whether this has all the facts that a profile is made of, each as an interpreter of ours says it."""
+    texts = {**value, "glibc": "" if value.get("glibc") is None else value["glibc"]}  # None: it is another C library
+    said = all(isinstance(texts.get(name), str) and re.fullmatch(shape, texts[name]) for name, shape in NEEDED.items())
+    return said and value.get("hard_float", ...) in (None, True, False)
 
 
 def profile_for(robot: Robot, facts: Mapping[str, Any]) -> Profile:

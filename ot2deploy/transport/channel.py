@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from ot2deploy.errors import ConnectionLost
+from ot2deploy.errors import CommandFailure, ConnectionLost
 
 if TYPE_CHECKING:
     from paramiko import Channel
@@ -18,6 +18,7 @@ TICK = 0.2  # seconds between looks at the clock while a channel is silent
 STALL = 60.0  # seconds a write may wait for the far side before the connection counts as lost
 SETTLE = 0.5  # seconds a broken transport may take to say so
 OVERHEAD = 64  # bytes of a packet that paramiko keeps for itself
+LONGEST_LINE = 32 << 20  # bytes; a journal's last lines come as one
 FALLBACK_STATUS = -1  # paramiko's "no exit status came"
 
 
@@ -88,6 +89,11 @@ class ChannelStream:
                 end = start - 1
                 break
             self._line += data
+            if len(self._line) > LONGEST_LINE and b"\n" not in data:
+                raise CommandFailure(
+                    f"the robot said a line of more than {LONGEST_LINE >> 20} MB", subject=self._robot,
+                    why="Nothing of ours does; what was current stays current.",
+                )  # fmt: skip
         line = bytes(self._line[: end + 1])
         del self._line[: end + 1]
         return line

@@ -30,6 +30,7 @@ TRIES = 3
 BACK_OFF = (0.4, 1.5)  # seconds before the second and third try, times 1 to 2
 SILENCE_MS = 20_000  # how long Linux keeps a connection whose bytes nobody acknowledges
 WINDOW = 4 << 20
+MOST = 32 << 20  # bytes that a command may print
 PACKET = common.DEFAULT_MAX_PACKET_SIZE
 # Best first, and nothing else is offered: CBC modes, 3DES, MD5 and shortened MACs are broken or close to it. GCM needs
 # no MAC and is several times faster in Python; dropbear, which robots run, has none and takes CTR.
@@ -70,8 +71,8 @@ class SshSession:
                 with contextlib.suppress(BrokenPipeError):  # it may end without reading all its input
                     stream.write(input)
                     stream.finish()
-                stdout = _all(stream.read, deadline)
-                stderr = _all(stream.read_error, deadline)
+                stdout = _all(stream.read, deadline, self.robot)
+                stderr = _all(stream.read_error, deadline, self.robot)
                 status = stream.wait(max(0.0, deadline - time.monotonic()))
             except TimeoutError:
                 raise CommandFailure(
@@ -343,10 +344,13 @@ def _where(robot: Robot) -> str:
     return f"{robot.address}:{robot.port}" + (f" via {robot.via}" if robot.via else "")
 
 
-def _all(read: Any, deadline: float) -> bytes:
-    pieces = []
+def _all(read: Any, deadline: float, robot: str) -> bytes:
+    pieces, size = [], 0
     while piece := read(1 << 20, max(0.0, deadline - time.monotonic())):
         pieces.append(piece)
+        size += len(piece)
+        if size > MOST:
+            raise CommandFailure(f"a command on the robot printed more than {MOST >> 20} MB", subject=robot)
     return b"".join(pieces)
 
 

@@ -12,6 +12,7 @@ import pytest
 from builder.errors import BuildFailure
 from ot2deploy.cli import cli
 from ot2deploy.cli.commands import BY_NAME, SECTIONS, Entry
+from ot2deploy.cli.group import DefaultGroup
 from ot2deploy.cli.lazy import LazyGroup
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,6 +23,8 @@ def leaves():
     """Every command that can be run, with its words."""
 
     def below(words, command):
+        if isinstance(command, DefaultGroup):
+            yield " ".join(words), command.default
         if isinstance(command, click.Group):
             for name in command.commands:
                 yield from below((*words, name), command.commands[name])
@@ -73,6 +76,14 @@ def test_the_table_says_what_the_command_says(name):
     command = cli.get_command(click.Context(cli), name)
     assert command.name == name
     assert command.help.split("\n")[0] == BY_NAME[name].help
+
+
+def test_a_traceback_steers_no_terminal(run_cli, broken):
+    broken(ValueError("evil\x1b[2J\u202e"))
+    ran = run_cli("init", "-v")
+    assert "Traceback" in ran.err
+    assert "evil?[2J?" in ran.err
+    assert "\x1b" not in ran.err
 
 
 def test_what_may_use_a_network_can_be_told_not_to():
