@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ot2deploy.runs import DONE
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
@@ -94,7 +96,9 @@ def _apply(event: _Event, now: dict[tuple[str, str], set[str]], ever: dict[tuple
             return
         at = fields["robot"], fields["plan"]["environment"]
         has = {fields["plan"]["digest"]}
-        if fields["outcome"] in ("staged", "rolled back"):  # what was current before stays so, or is so again
+        if (
+            fields["outcome"] not in DONE
+        ):  # staged, stopped or rolled back: what was current before stays so, or is so again
             has = {fields["plan"]["current"]}
             if has == {None}:
                 now.pop(at, None)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import DiskFailure, UsageFailure
-from builder.files import held
+from builder.files import held, write_json
 
 SCHEMA = 1
 INTENT = ("begin",)  # events before something is changed: without their line it is not
@@ -34,6 +34,11 @@ def who() -> str:
 def now() -> str:
     """The current time in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def kept_of(record: Path) -> list[Path]:
+    """The files that a record keeps of its releases."""
+    return sorted(record.with_suffix("").glob("*.json"))
 
 
 class RunRecord:
@@ -69,19 +74,30 @@ class RunRecord:
         try:
             self._write(event, fields)
         except OSError as error:
-            failure = DiskFailure(
-                f"the run record {self.path} cannot be written: {error.strerror}",
-                why="Nothing is changed on a robot unrecorded; what was done stands in the robots' own journals.",
-                next="Free some space there and run it again. What the robots say: ot2deploy history",
-            )
+            failure = self._unwritten(error)
             if event in INTENT:
                 raise failure from error
             self.failure = self.failure or failure
+
+    def keep(self, digest: str, value: Mapping[str, Any]) -> None:
+        """Keeps what a release is made of beside the record, to go on from; for the user alone, since an environment's
+        variables may be secret."""
+        try:
+            write_json(self.path.with_suffix("") / f"{digest}.json", dict(value), mode=0o600)
+        except OSError as error:
+            self.failure = self.failure or self._unwritten(error)
 
     def end(self, exit_code: int) -> None:
         """Says that the run came to its end, and lets go of the file."""
         self.add("end", exit_code=exit_code)
         self._held.close()
+
+    def _unwritten(self, error: OSError) -> DiskFailure:
+        return DiskFailure(
+            f"the run record {self.path} cannot be written: {error.strerror}",
+            why="Nothing is changed on a robot unrecorded; what was done stands in the robots' own journals.",
+            next="Free some space there and run it again. What the robots say: ot2deploy history",
+        )
 
     def _write(self, event: str, fields: Mapping[str, Any]) -> None:
         line = json.dumps({"at": now(), "run": self.run, "event": event, **fields}, default=str, sort_keys=True)

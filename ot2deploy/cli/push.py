@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from builder.errors import UsageFailure
 from builder.events import Event
-from ot2deploy.cli import bundle_sign, options, report, units
+from ot2deploy.cli import bundle_sign, options, report, resuming, units
 from ot2deploy.cli.outcomes import failures, release
 from ot2deploy.cli.result import Part, Shown, Style, Table, lines, table
 
@@ -31,11 +32,16 @@ STAGES = (
     "undo",
     "kernel",
     "restart",
+    "clean",
 )
 
 
 @click.command("push")
 @click.argument("target", required=False)
+@click.option(
+    "--resume", metavar="RUN",
+    help="Go on with a run (its id, or last): same target, options, robots and releases; see history --runs.",
+)  # fmt: skip
 @options.fleet
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why; change nothing.")
 @click.option(
@@ -56,16 +62,14 @@ STAGES = (
     help="Wait so long (90s, 30m, 2h) for busy robots to be idle; without it they are left staged.",
 )  # fmt: skip
 @click.option(
-    "--shared", is_flag=True,
+    "--shared",
+    is_flag=True,
     help="Install it for protocols and Jupyter, beside what is shared with them already; without TARGET, only that.",
-)  # fmt: skip
+)
 @click.option(
     "--without", multiple=True, metavar="NAME",
     help="With --shared: take this project out of what is shared. Can be given several times.",
 )  # fmt: skip
-@bundle_sign.key_option(
-    "--sign", "Sign what is pushed with this SSH key, for robots that demand it; no passphrase is asked for."
-)
 @click.option(
     "--kernel", is_flag=True,
     help="Also offer it in the robots' Jupyter, as a kernel of its own; it needs ipykernel among its requirements.",
@@ -74,6 +78,9 @@ STAGES = (
     "--restart-server", "restart", is_flag=True,
     help="Restart idle robots that got another release, so that protocols see it, and wait for them.",
 )  # fmt: skip
+@bundle_sign.key_option(
+    "--sign", "Sign what is pushed with this SSH key, for robots that demand it; no passphrase is asked for."
+)
 @click.option("--transfers", type=click.IntRange(min=1), metavar="N", help="How many robots to send to at once; 8.")
 @click.option(
     "--installs", type=click.IntRange(min=1), metavar="N", help="How many robots to install on at once; all of -j."
@@ -83,7 +90,13 @@ STAGES = (
 @report.option
 @options.output
 def command(
-    target: str | None, dry_run: bool, method: str | None, no_repair: bool, offline: bool, **where: Any
+    target: str | None,
+    resume: str | None,
+    dry_run: bool,
+    method: str | None,
+    no_repair: bool,
+    offline: bool,
+    **where: Any,
 ) -> Shown:
     """Install an environment on robots, verify it there, and switch to it.
 
@@ -101,6 +114,9 @@ def command(
     how = {name: where.pop(name) for name in ("wait_idle", "transfers", "installs")}
     key = where.pop("key")
     policy = _policy(**{name: where.pop(name) for name in ("canary", "batch", "max_fail", "all_or_none")})
+    if resume:
+        resuming.check_alone()
+        return _resume(resume, dry_run, where)
     if sharing["without"] and not sharing["shared"]:
         raise UsageFailure("--without is about what is shared with protocols", next="Give --shared, too.")
     if wanted["kernel"] and sharing["shared"]:
@@ -131,6 +147,17 @@ def command(
                 **how,
             )
         )
+    return _shown(result, dry_run)
+
+
+def _resume(name: str, dry_run: bool, where: Mapping[str, Any]) -> Shown:
+    from ot2deploy.rollout.push import push
+
+    with resuming.visiting(name, dry_run, where) as request:
+        return _shown(push(request), dry_run)
+
+
+def _shown(result: PushResult, dry_run: bool) -> Shown:
     return Shown(result=result, parts=_planned(result) if dry_run else _pushed(result))
 
 
@@ -178,11 +205,12 @@ def _pushed(result: PushResult) -> tuple[Part, ...]:
         *_stages(result.rows),
         *_saving(result.rows),
         *_notices(result.rows),
-        *failures(row.failure for row in result.rows),
+        *failures([*(row.failure for row in result.rows), result.unrecorded]),
         *_waves(result),
         *_importable(result),
         lines("", f"{_end(result)} after {units.seconds(result.seconds)}", style=_style(result)),
         *record,
+        *resuming.advice(result),
     )
 
 

@@ -12,7 +12,6 @@ from ot2deploy.cli.result import Answer, Shown, lines
 
 if TYPE_CHECKING:
     from builder.store import Store
-    from ot2deploy.project import Project
 
 
 @click.group("store", cls=Group)
@@ -24,9 +23,7 @@ def command() -> None:
 @options.output
 def path() -> Shown:
     """Show where the store is; OT2DEPLOY_CACHE moves it."""
-    from ot2deploy.project import Project
-
-    root = open_store(Project.find()).root
+    root = _store().root
     return Shown(result=Answer(data={"path": str(root)}), parts=(lines(str(root)),))
 
 
@@ -37,9 +34,7 @@ def verify() -> Shown:
 
     What was removed comes again when it is needed.
     """
-    from ot2deploy.project import Project
-
-    store = open_store(Project.find())
+    store = _store()
     found = [(sha256, store.blob(sha256, verify=True)) for sha256 in store.hashes()]
     good = [blob for _, blob in found if blob]
     removed = [sha256 for sha256, blob in found if not blob]
@@ -54,11 +49,11 @@ def verify() -> Shown:
     )
 
 
-def open_store(project: Project) -> Store:
-    """The store that a project's commands use."""
+def _store() -> Store:
     from ot2deploy.engine import open_for
+    from ot2deploy.project import Project
 
-    return open_for(project).store
+    return open_for(Project.find()).store
 
 
 command.add_command(store_gc.command)

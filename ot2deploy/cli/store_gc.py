@@ -33,12 +33,12 @@ def command(project: Project, keep_days: int | None, max_size: str | None, dry_r
     """
     from builder.places import cache_root
     from builder.store_sweep import DAY, KEEP_DAYS, Policy, now, parse_size, sizes, sweep
-    from ot2deploy.cli.store import open_store
+    from ot2deploy.engine import open_for
     from ot2deploy.store_uses import named
 
     if keep_days and max_size:
         raise UsageFailure("--keep-days and --max-size exclude each other", next="Leave one of them out.")
-    store, days, at = open_store(project), keep_days or KEEP_DAYS, now()
+    store, days, at = open_for(project).store, keep_days or KEEP_DAYS, now()
     policy = Policy(now=at, keep_days=days, max_size=parse_size(max_size) if max_size else None)
     swept = sweep(store, named(project, store, at - days * DAY), policy, dry_run=dry_run)
     others = sizes(cache_root())

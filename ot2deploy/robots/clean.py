@@ -46,7 +46,7 @@ def clean(request: CleanRequest) -> RunResult:
     return RunResult.recorded(None, record, tuple(where.visit(tidy)))
 
 
-def after_push(agent: AgentSession, robot: Robot, environment: str) -> dict[str, Any]:
+def clean_after_push(agent: AgentSession, robot: Robot, environment: str) -> dict[str, Any]:
     """Removes an environment's older releases, and what only they were made of, when a new one has become current."""
     answer = agent.request("collect", environment=environment, keep=robot.keep_releases)
     return {name: answer[name] for name in FIELDS}

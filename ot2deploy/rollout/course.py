@@ -173,6 +173,8 @@ class Course:
         self._row("staged", deployment=done)
         if done.switched:
             return self._switched(ready)
+        if not switch:  # the waves begin with those that are idle now
+            self._note_busy(self._doing())
         return self._stays_staged(self._busy)
 
     def _switch(self) -> Verdict:
@@ -236,8 +238,13 @@ class Course:
         packed = stage and ready.plan.method == "tree" and ready.plan.action is Action.INSTALL
         return Order(
             plan=ready.plan, bundle=ready.bundle, run=record.run, fingerprint=ready.state.fingerprint,
-            packs=self._packs(ready) if packed else (), stage=stage, switch=switch,
+            packs=self._packs(ready) if packed else (), stage=stage, switch=switch, tidy=self._is_full(ready),
         )  # fmt: skip
+
+    def _is_full(self, ready: Prepared) -> bool:
+        """Whether the robot has more releases of the environment, with this one, than it keeps."""
+        known = ready.state.environments.get(ready.plan.environment)
+        return len({*(known.releases if known else ()), ready.plan.digest}) > self.robot.keep_releases
 
     def _packs(self, ready: Prepared) -> tuple[Blob, ...]:
         """The bundle's wheels as trees, for the tree method."""
@@ -258,9 +265,11 @@ class Course:
         ready = self._ready
         if ready is not None and ready.plan.action is Action.VERIFY:
             return True
-        doing = activity.ask_in(agent, self.robot)
-        self._busy = f"busy: {doing.what}" if doing.is_busy else ""
+        self._note_busy(activity.ask_in(agent, self.robot))
         return not self._busy
+
+    def _note_busy(self, doing: Activity) -> None:
+        self._busy = f"busy: {doing.what}" if doing.is_busy else ""
 
     def _doing(self) -> Activity:
         return activity.ask_over(self.link, self.robot)

@@ -9,12 +9,14 @@ from functools import partial
 from typing import Any
 
 from builder.bundle import Bundle
+from builder.counted import counted
 from builder.errors import Failure
 from builder.store import Blob
 from ot2deploy.agent_client import AgentSession, open_agent
 from ot2deploy.checking import Checked, run_checks
 from ot2deploy.errors import ConnectionFailure, NotInstalled, RobotFailure, RolledBack, TransferFailure
 from ot2deploy.inventory import Robot
+from ot2deploy.robots.clean import clean_after_push
 from ot2deploy.rollout.clock import Clock
 from ot2deploy.rollout.executor import Slots
 from ot2deploy.rollout.halt import Halt, Halted
@@ -48,6 +50,7 @@ class Order:
     """What to do to one robot: the plan, the bundle and, for the tree method, its wheels as packs.
 
     `run` is the run's id, `fingerprint` the robot's as it was probed. A release is staged, switched to, or both.
+    With `tidy` older releases than the robot keeps are removed after the switch.
     """
 
     plan: Plan
@@ -57,6 +60,7 @@ class Order:
     fingerprint: str
     stage: bool = True
     switch: bool = True
+    tidy: bool = False
 
     @property
     def checks(self) -> Mapping[str, Any]:
@@ -92,6 +96,8 @@ def deploy(session: Session, robot: Robot, order: Order, clock: Clock, turn: Tur
             with suppress(Halted), turn.halt.working():
                 done["previous"] = _switch(agent, robot, order, clock)
                 done["switched"] = True
+                if order.tidy:
+                    _tidy(agent, robot, plan, clock)
     return Deployment(method=plan.method, **done)
 
 
@@ -184,6 +190,20 @@ def _switch(agent: AgentSession, robot: Robot, order: Order, clock: Clock) -> st
             details=failure.details,
         ) from failure
     return previous
+
+
+def _tidy(agent: AgentSession, robot: Robot, plan: Plan, clock: Clock) -> None:
+    """Removes the environment's older releases. That it could not is told; the push has not failed by that."""
+    with clock.stage("clean"):
+        try:
+            gone = clean_after_push(agent, robot, plan.environment)
+        except ConnectionFailure:
+            raise
+        except RobotFailure as failure:
+            clock.tell("clean", failure.what, level="warning")
+            return
+    if gone["releases"]:
+        clock.tell("clean", f"{counted(len(gone['releases']), 'older release')} removed", level="info")
 
 
 def _take_back(agent: AgentSession, plan: Plan) -> str:

@@ -73,9 +73,9 @@ class RobotResult:
             "previous": done.previous if done else None,
             "checks": [dict(check) for check in self.checks],
             "note": self.note,
+            "signer": self.signer.as_dict() if self.signer else None,
             "kernel": self.kernel or None,
             "restarted": self.restarted,
-            "signer": self.signer.as_dict() if self.signer else None,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "spans": [[span.stage, round(span.began, 3), round(span.ended, 3)] for span in self.spans],
             "error": self.failure.as_dict() if self.failure else None,
@@ -86,7 +86,8 @@ class RobotResult:
 class PushResult:
     """What a push did: the environment, where it came from, a row per robot, and the run's record.
 
-    `waves` are the robots that were switched together, `stopped` why it ended before all of them were tried.
+    `waves` are the robots that were switched together, `stopped` why it ended before all of them were tried,
+    `unrecorded` why the record is not whole.
     `importable` says where the environment can be used now, None where no robot has it.
     """
 
@@ -99,6 +100,7 @@ class PushResult:
     waves: tuple[tuple[str, ...], ...] = ()
     stopped: str = ""
     interrupted: bool = False
+    unrecorded: Failure | None = None
     importable: Importable | None = None
 
     @property
@@ -110,7 +112,7 @@ class PushResult:
             return EXIT_ROLLED_BACK
         good = sum(row.good for row in self.rows)
         if good == len(self.rows):
-            return EXIT_OK
+            return EXIT_PARTIAL if self.unrecorded else EXIT_OK
         return EXIT_PARTIAL if good else EXIT_FAILED
 
     def as_dict(self) -> dict[str, Any]:
@@ -123,6 +125,7 @@ class PushResult:
             "seconds": round(self.seconds, 3),
             "waves": [list(wave) for wave in self.waves],
             "stopped": self.stopped,
+            "unrecorded": self.unrecorded.as_dict() if self.unrecorded else None,
             "importable": self.importable.as_dict() if self.importable else None,
             "robots": [row.as_dict() for row in self.rows],
         }

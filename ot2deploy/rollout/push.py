@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder.bundle import Bundle
@@ -21,10 +22,12 @@ from ot2deploy.rollout.course import Course, Shared
 from ot2deploy.rollout.executor import Executor, LocalThreads, Slots
 from ot2deploy.rollout.halt import Halt, on_interrupt
 from ot2deploy.rollout.importable import Importable
+from ot2deploy.rollout.kept import asked, kept_bundles, kept_values, to_keep
 from ot2deploy.rollout.outcome import PushResult, RobotResult
 from ot2deploy.rollout.planner import Planner, Step, Task
 from ot2deploy.rollout.signatures import signed_with
 from ot2deploy.rollout.waves import Policy
+from ot2deploy.runs import Run
 from ot2deploy.visit import Fleet
 
 TRANSFERS = 8  # robots sent to at once; more only share the same air
@@ -37,7 +40,7 @@ class PushRequest:
     `wait_idle` is for how many seconds busy robots are waited for; None leaves them staged. `transfers` and `installs`
     are how many robots are sent to and installed on at the same time; None is the default. `sign` is an SSH key.
     `shared` installs for protocols: what is shared with them already, with the target (which may be "") and not the
-    projects of `without`.
+    projects of `without`. `resumes` is the run whose bundles are pushed again.
     """
 
     fleet: Fleet
@@ -54,6 +57,7 @@ class PushRequest:
     sign: Path | None = None
     shared: bool = False
     without: tuple[str, ...] = ()
+    resumes: Run | None = None
 
 
 def push(request: PushRequest) -> PushResult:
@@ -64,7 +68,7 @@ def push(request: PushRequest) -> PushResult:
     start = time.monotonic()
     robots = request.fleet.robots
     bundles = robot_bundles(request)
-    record = None if request.dry_run else RunRecord(request.fleet.project.state_dir, "push", target=request.target)
+    record = None if request.dry_run else _record(request, bundles)
     halt = Halt()
     shared = Shared(
         fleet=request.fleet, bundles=bundles, record=record, halt=halt, slots=_slots(request), method=request.method,
@@ -80,7 +84,7 @@ def push(request: PushRequest) -> PushResult:
         else:
             roll_out(planner, executor, halt, courses, record)
     rows = tuple(course.row for course in courses.values())
-    return PushResult(
+    result = PushResult(
         environment=bundles.environment,
         origin=bundles.origin,
         run=record.run if record else None,
@@ -92,6 +96,18 @@ def push(request: PushRequest) -> PushResult:
         interrupted=halt.interrupted,
         importable=_importable(request, bundles.environment, rows),
     )
+    if record is None:
+        return result
+    record.end(result.exit_code)
+    return replace(result, unrecorded=record.failure)
+
+
+def _record(request: PushRequest, bundles: RobotBundles) -> RunRecord:
+    """The run's record, begun; a run that goes on with another keeps that one's bundles, too."""
+    record = RunRecord(request.fleet.project.state_dir, "push", **asked(request, bundles.origin))
+    for digest, value in kept_values(request.resumes).items() if request.resumes else ():
+        record.keep(digest, value)
+    return record
 
 
 def _importable(request: PushRequest, environment: str, rows: Sequence[RobotResult]) -> Importable | None:
@@ -146,7 +162,7 @@ def roll_out(
 
 
 class _Releases:
-    """Says once what each release is made of; `ot2deploy.last_known` reads it back."""
+    """Says once what each release is made of, for `ot2deploy.last_known`, and keeps it to go on from."""
 
     def __init__(self, record: RunRecord | None) -> None:
         self._record = record
@@ -159,6 +175,7 @@ class _Releases:
                 return
             self._said.add(bundle.digest)
             wheels = [[wheel["name"], wheel["version"], wheel["sha256"]] for wheel in bundle.manifest["wheels"]]
+            self._record.keep(bundle.digest, to_keep(bundle))
             self._record.add("release", environment=bundle.environment, digest=bundle.digest, wheels=wheels)
 
 
@@ -184,7 +201,7 @@ def _interrupts_told(record: RunRecord | None) -> Iterator[None]:
         raise Interrupted(
             "interrupted",
             why="Each robot has the release that was current before, or the new one if its switch was reported.",
-            next="Run the same command again to go on.",
+            next=f"To go on: ot2deploy push --resume {record.run}",
         ) from None
 
 
@@ -207,7 +224,10 @@ def robot_bundles(request: PushRequest) -> RobotBundles:
 
 
 def open_bundles(request: PushRequest) -> Bundles:
-    """The target as a source of bundles: a bundle file as it is, anything else through the build engine."""
+    """The target as a source of bundles: a bundle file as it is, anything else through the build engine; of a run that
+    is gone on with, what it had."""
+    if request.resumes:
+        return kept_bundles(request.resumes, functools.cache(lambda: open_bundles(replace(request, resumes=None))))
     bundles = _bundles(request)
     return signed_with(bundles, request.sign) if request.sign else bundles
 

@@ -185,8 +185,8 @@ def test_damage_on_the_robots_disk_is_found_and_sent_again_in_the_same_push(work
     assert "other bytes than it should have" in ran.err
     stages = [line.split(": ")[1].split(",")[0] for line in ran.err.splitlines() if line.startswith("r1: ")]
     assert [stage for stage in stages if stage in ("compile", "verify", "switch")] == ["compile", "verify", "switch"]
-    record = sorted((workplace.directory / ".ot2deploy" / "runs").iterdir())[-1]
-    row = json.loads(record.read_text().splitlines()[-1])
+    record = sorted((workplace.directory / ".ot2deploy" / "runs").glob("*.jsonl"))[-1]
+    row = json.loads(record.read_text().splitlines()[-2])  # the last one says that the run ended
     assert (row["outcome"], row["sent"], row["reused"]) == ("pushed", 2, 0)
     assert [hashlib.sha256(blob.read_bytes()).hexdigest() for blob in blobs] == [blob.parent.name for blob in blobs]
     assert workplace.lab.current("plates") == digest
@@ -222,8 +222,9 @@ def test_several_robots_in_one_push(workplace_of):
 
 def test_the_record_has_every_robot_of_the_run(workplace):
     row = pushed(workplace)
-    (record,) = (workplace.directory / ".ot2deploy" / "runs").iterdir()
-    first, release, begin, last = (json.loads(line) for line in record.read_text().splitlines())
+    (record,) = (workplace.directory / ".ot2deploy" / "runs").glob("*.jsonl")
+    first, release, begin, last, end = (json.loads(line) for line in record.read_text().splitlines())
+    assert (end["event"], end["exit_code"]) == ("end", 0)
     assert (first["command"], first["target"]) == ("push", "plates")
     assert {key: last[key] for key in row} == row
     digest, wheel = row["plan"]["digest"], workplace.wheel("plates")

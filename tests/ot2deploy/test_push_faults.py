@@ -139,7 +139,7 @@ def heard(program, words):
 
 
 def events(workplace):
-    (record,) = (workplace.directory / ".ot2deploy" / "runs").iterdir()
+    (record,) = (workplace.directory / ".ot2deploy" / "runs").glob("*.jsonl")
     return [json.loads(line)["event"] for line in record.read_text().splitlines()]
 
 

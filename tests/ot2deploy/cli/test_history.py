@@ -77,3 +77,22 @@ def test_a_wrong_call_is_one_clear_error(run_cli, embedded_lab, words):
     ran = run_cli("history", "--robots", embedded_lab(1).path, *words)
     assert ran.status == 2
     assert "Traceback" not in ran.err
+
+
+def test_the_runs_of_a_project_are_told_without_asking_a_robot(workplace):
+    workplace.environment("plates", workplace.wheel("plates"), checks="- import: nowhere")
+    workplace.push("plates", status=1)
+    workplace.environment("plates", workplace.wheel("plates"), checks="- import: plates")
+    workplace.push("plates")
+    workplace.run("rollback", "plates", status=1)
+    connections = workplace.lab.log().count("connection")
+    told = workplace.run("history", "--runs")["runs"]
+    assert [(one["command"], one["target"], one["state"], one["exit_code"]) for one in told] == [
+        ("push", "plates", "ended", 1), ("push", "plates", "ended", 0), ("rollback", "plates", "ended", 1)
+    ]  # fmt: skip
+    assert told[0]["left"] == ["r1"]
+    shown = workplace.run_cli("history", "--runs", "--robots", workplace.lab.path).good().out
+    assert "r1 check-failed" in shown
+    assert f"push --resume {told[0]['run']}" in shown
+    assert workplace.run("history", "--runs", "--robot", "r9")["runs"] == []
+    assert workplace.lab.log().count("connection") == connections

@@ -34,6 +34,18 @@ def test_older_releases_are_seen_and_then_removed(full):
     assert full.run("rollback", "plates")["robots"][0]["ok"]
 
 
+def test_a_push_leaves_three_releases_and_what_they_are_made_of(workplace):
+    for number in range(1, 5):
+        workplace.environment("plates", workplace.wheel("plates", f"{number}.0"), checks="- import: plates")
+        row = workplace.push("plates")
+    assert row["outcome"] == "pushed"
+    assert releases(workplace) == 3
+    wheels = sorted(path.name.split("-")[1] for path in (workplace.lab.base() / "wheels").glob("*/*"))
+    assert wheels == ["2.0", "3.0", "4.0"]
+    assert [line["op"] for line in workplace.run("history")["lines"]] == ["switch"] * 4 + ["clean"]
+    assert workplace.run("rollback", "plates")["robots"][0]["ok"]
+
+
 def test_a_number_says_how_many_stay_and_never_takes_the_previous_one(full):
     assert full.run_cli("robot", "clean", "r1", "--keep", "1", "--robots", full.lab.path).status == 2
     full.run("robot", "clean", "r1", "--keep", "2")
