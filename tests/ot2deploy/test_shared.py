@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -229,6 +230,36 @@ def test_robots_with_other_packages_get_what_each_needs(workplace_of: Callable[.
     assert rows["r2"]["error"]["code"] == "shared-conflict"
     assert "tips==1.5 was asked for; the robot's own tips 2.0 wins" in rows["r2"]["error"]["what"]
     assert three.imports("import plates, tips; print(tips.VALUE)") == "1.5"
+
+
+def test_a_robot_that_was_off_is_picked_up(workplace_of: Callable[..., Any], tmp_path: Path) -> None:
+    workplace = workplace_of(2)
+    one, two = Bench(workplace, "r1"), Bench(workplace, "r2")
+    workplace.lab.stop("r2")
+    module = tmp_path / "helpers.py"
+    module.write_text("ANSWER = 42\n")
+    one.push(module, status=3)
+    workplace.lab.start("r2")
+    workplace.lab.write()
+    rows = workplace.push("--resume", "last")
+    assert {name: row["outcome"] for name, row in rows.items()} == {"r1": "no change", "r2": "pushed"}
+    assert two.imports("import helpers; print(helpers.ANSWER)") == "42"
+
+
+@pytest.mark.parametrize(
+    "wheel",
+    [
+        {"name": "x", "filename": "../../x-1-py3-none-any.whl", "sha256": "0" * 64},
+        {"name": "x", "filename": "x-1-py3-none-any.whl", "sha256": "../x"},
+    ],
+)
+def test_names_from_a_robot_are_not_believed(bench: Bench, wheel: dict[str, str]) -> None:
+    bench.push(bench.wheel("plates"))
+    path = bench.workplace.lab.base() / "envs/shared/current/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["wheels"] = [{**manifest["wheels"][0], **wheel, "how": "local", "requested": True}]
+    path.write_text(json.dumps(manifest))
+    assert bench.push(status=1)["error"]["what"] == "its Python does not say which packages it has"
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(bench: Bench) -> None:
