@@ -49,7 +49,7 @@ def disk_full(where: str, needed: int = 0) -> Refusal:
     return Refusal(
         "disk-full", what,
         why="What was begun has been removed again; the current release is untouched.",
-        next="Free space on the robot (old releases, logs under /var) and push again.",
+        next="Make room on the robot (ot2deploy robot clean NAME; logs under /var) and push again.",
         data={"free": free, "needed": needed},
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from builder.errors import UsageFailure
 from ot2deploy.cli import options, qualify, units
-from ot2deploy.cli.outcomes import failed, release
+from ot2deploy.cli.outcomes import failed_of, release
 from ot2deploy.cli.result import Shown, lines, table
 
 if TYPE_CHECKING:
@@ -94,6 +94,6 @@ def _view(result: RunResult) -> Shown:
         parts=(
             lines(head, style="title"),
             *((table(("robot", "state", "check", "took", "version", "file"), rows, right=("took",)),) if rows else ()),
-            *failed(result.outcomes),
+            *failed_of(result),
         ),
     )
