@@ -30,12 +30,15 @@ class Written:
     exit_code = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """The manifests, and where the file is."""
+        """The manifests, and where the file is. Variables may be secret: only their names are told."""
         return {
             "path": str(self.path),
             "size": self.path.stat().st_size,
             "origin": self.origin,
-            "manifests": [dict(bundle.manifest) for bundle in self.bundles],
+            "manifests": [
+                {**bundle.manifest, "variables": dict.fromkeys(bundle.manifest["variables"], "***")}
+                for bundle in self.bundles
+            ],
         }
 
 
