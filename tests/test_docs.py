@@ -78,6 +78,8 @@ RUN_BY = {
     "ot2deploy token": "tests/ot2deploy/cli/test_token.py",
     "ot2deploy lock": "tests/ot2deploy/cli/test_daily.py",
     "ot2deploy bundle": "tests/ot2deploy/cli/test_daily.py",
+    "ot2deploy bundle sign": "tests/ot2deploy/cli/test_bundle_sign.py",
+    "ot2deploy bundle verify": "tests/ot2deploy/cli/test_bundle_sign.py",
     "ot2deploy push": "tests/ot2deploy/cli/test_daily.py",
     "ot2deploy verify": "tests/ot2deploy/cli/test_daily.py",
     "ot2deploy rollback": "tests/ot2deploy/cli/test_daily.py",

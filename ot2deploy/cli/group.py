@@ -35,6 +35,12 @@ class DefaultGroup(Group):
             return super().make_context(info_name, args, parent, **extra)
         return self.default.make_context(info_name, args, parent, **extra)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that a line is for, and the rest of the line."""
+        return super().resolve_command(ctx, args) if args[0] in self.commands else (None, self.default, args)
+
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes both kinds of lines."""
         self.default.format_usage(ctx, formatter)
