@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reliability.md"
 RESULTS = ROOT / ".cache" / "chaos.jsonl"
+TOTAL = RESULTS.with_suffix(".total")
 BEGIN, END = "<!-- scripts/chaos begins -->", "<!-- scripts/chaos ends -->"
 EACH = 24  # seeds of each kind of random fault; kinds that take long have an eighth
 
@@ -49,7 +50,9 @@ def main() -> int:
     parser.add_argument("--part", default="", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.part:
-        return work(asked)
+        with contextlib.suppress(KeyboardInterrupt):
+            return work(asked)
+        return 130
     if asked.again:
         RESULTS.unlink(missing_ok=True)
     RESULTS.parent.mkdir(exist_ok=True)
@@ -57,17 +60,19 @@ def main() -> int:
     words = ["--each", str(asked.each), "--only", asked.only]
     parts = [[*words, "--part", f"{number}/{asked.jobs}"] for number in range(asked.jobs)]
     running = [subprocess.Popen([sys.executable, __file__, *part]) for part in parts]
-    statuses = [one.wait() for one in running]
+    try:
+        statuses = [one.wait() for one in running]
+        finished = not any(statuses)
+    except KeyboardInterrupt:  # which the workers got as well
+        finished = False
     results = known()
     bad = [result for result in results.values() if not result.ok]
     for result in bad:
         print(f"WRONG {result.name}\n{result.wrong}\n")
     print(f"{len(results)} run, {len(bad)} wrong, {time.monotonic() - begun:.0f} s")
-    if any(statuses):
-        return 1
-    if not asked.only:
-        write_page(list(results.values()))
-    return 1 if bad else 0
+    if not asked.only and TOTAL.exists():
+        write_page(list(results.values()), int(TOTAL.read_text()))
+    return 0 if finished and not bad else 1
 
 
 def known() -> dict[str, Result]:
@@ -83,14 +88,14 @@ def work(asked: argparse.Namespace) -> int:
     sys.path[:0] = [str(ROOT / path) for path in ("tests/ot2deploy/chaos", "tests/builder", ".")]
     place = importlib.import_module("chaos_place")
     with tempfile.TemporaryDirectory(prefix="ot2-chaos-") as home:
-        os.environ.update(HOME=home, OT2DEPLOY_CACHE=f"{home}/cache", NO_COLOR="1")
         (Path(home) / "robot").mkdir()
-        with place.place(Path(home) / "robot") as made:
-            done = known()
-            todo = [one for one in everything(made, asked.each) if asked.only in one[0]][number::of]
+        with place.place(Path(home) / "robot", RESULTS.parent / "tests") as made:
+            done, there_are = known(), list(everything(made, asked.each))
+            TOTAL.write_text(str(len(there_are)))
+            todo = [one for one in there_are if asked.only in one[0]][number::of]
             todo = [one for one in todo if one[0] not in done or not done[one[0]].ok]
             for at, (name, kind, run) in enumerate(todo):
-                result = tried(name, kind, run)
+                result = result_of(name, kind, run)
                 with RESULTS.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(asdict(result)) + "\n")
                 state = "ok" if result.ok else "WRONG"
@@ -107,7 +112,7 @@ def everything(made: Any, each: int) -> Iterator[tuple[str, str, Any]]:
         yield point.name, f"{point.operation}: {point.kind}", lambda point=point: points.run_point(made, point)
 
 
-def tried(name: str, kind: str, run: Any) -> Result:
+def result_of(name: str, kind: str, run: Any) -> Result:
     """One result. What this computer cannot try is told, and is no failure."""
     begun = time.monotonic()
     try:
@@ -121,32 +126,35 @@ def tried(name: str, kind: str, run: Any) -> Result:
     return Result(name=name, kind=kind, ok=not verdict.wrong, wrong="\n".join(verdict.wrong), seconds=verdict.seconds)
 
 
-def write_page(results: Sequence[Result]) -> None:
-    """Puts the table between its marks."""
+def write_page(results: Sequence[Result], total: int) -> None:
+    """Puts the table between its marks, also when a part has not been run yet."""
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{table(results, total)}\n{END}{after}", encoding="utf-8")
 
 
-def table(results: Sequence[Result]) -> str:
+def table(results: Sequence[Result], total: int) -> str:
     """The results by kind."""
     kinds: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         kinds[result.kind].append(result)
+    minutes = sum(result.seconds for result in results) / 60
     held = sum(result.ok and not result.skipped for result in results)
+    ran = sum(not result.skipped for result in results)
+    left = f" {total - len(results)} were not tried." if total > len(results) else ""
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d}, embedded robots, Python {platform.python_version()}, {platform.system()} "
-        f"{platform.machine()}: {held} of {len(results)} held, {sum(result.seconds for result in results) / 60:.0f} "
-        "minutes of robots' time.",
+        f"{platform.machine()}: {held} of {ran} points and faults held, in {minutes:.0f} minutes of a "
+        f"robot's time.{left}",
         "",
         "| fault | tried | held | seconds each, longest |",
         "| --- | --- | --- | --- |",
     ]
     for kind, group in kinds.items():
-        ran = [result for result in group if not result.skipped]
-        longest = f"{max(result.seconds for result in ran):.1f}" if ran else group[0].skipped
-        lines.append(f"| {kind} | {len(ran)} | {sum(result.ok for result in ran)} | {longest} |")
+        tried = [result for result in group if not result.skipped]
+        longest = f"{max(result.seconds for result in tried):.1f}" if tried else group[0].skipped
+        lines.append(f"| {kind} | {len(tried)} | {sum(result.ok for result in tried)} | {longest} |")
     return "\n".join(lines)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import io
 import json
 import os
 import random
@@ -14,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ class Place:
     directory: Path
     server: embedded.Embedded
     identity: Path
-    settings: dict[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str]
     outside: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -106,7 +105,7 @@ class Place:
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
-            _become_command(words, home, out, err, self.directory / "lab.yaml", armed, record)
+            _become_command(words, home, out, err, self.directory / "lab.yaml", armed, record, self.environment)
         return Running(pid=pid, out=out, err=err, begun=begun)
 
     # The robot
@@ -248,13 +247,18 @@ def _become_command(
     inventory: Path,
     armed: dict[str, Any] | None,
     record: bool,
+    environment: Mapping[str, str],
 ) -> None:
     """Runs a command line in this forked process, and ends it."""
     status = 70
     try:
+        os.environ.clear()
+        os.environ.update(environment, HOME=str(home))
         os.chdir(home)
-        sys.stdout = io.TextIOWrapper(out.open("wb"), encoding="utf-8", write_through=True)
-        sys.stderr = io.TextIOWrapper(err.open("wb"), encoding="utf-8", write_through=True)
+        for number, file in ((1, out), (2, err)):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
+        sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
         from ot2deploy import link
         from ot2deploy.cli import main
         from ot2deploy.transport import alive
@@ -301,8 +305,9 @@ def _watch_host(home: Path, armed: dict[str, Any] | None, record: bool) -> None:
 
 
 @contextlib.contextmanager
-def place(directory: Path) -> Iterator[Place]:
-    """A robot whose Python counts effects, running, with release 1 current; `first` and `second` are kept states."""
+def place(directory: Path, cache: Path) -> Iterator[Place]:
+    """A robot whose Python counts effects, running; `nothing`, `first` and `second` are kept states. `cache` is the
+    hosts' store; the pip that makes trees comes from the package index where it is not there yet."""
     identity = directory / "id"
     embedded.new_key_pair(identity)
     robot = directory / "r1"
@@ -311,7 +316,8 @@ def place(directory: Path) -> Iterator[Place]:
     shutil.copy(Path(__file__).with_name("chaos_effects.py"), site / HOOK)
     (robot / "chaos").mkdir()
     server = embedded.start(robot, embedded.public_line(identity), name="r1", forwarding=True)
-    made = Place(directory=directory, server=server, identity=identity)
+    environment = {**os.environ, "OT2DEPLOY_CACHE": str(cache), "NO_COLOR": "1"}
+    made = Place(directory=directory, server=server, identity=identity, environment=environment)
     try:
         made.write_inventory()
         _make_bundles(made)
@@ -320,6 +326,7 @@ def place(directory: Path) -> Iterator[Place]:
             done = made.push(version, "--install-method", "tree")
             assert done.status == 0, done.words
             made.keep(kept)
+        shutil.copytree(directory / "host" / ".ot2deploy", directory / "other" / ".ot2deploy")  # what it has locked
         made.outside = made.tree()
         yield made
     finally:

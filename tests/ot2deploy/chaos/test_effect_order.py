@@ -10,6 +10,8 @@ import re
 import pytest
 from chaos_points import effects_of
 
+pytestmark = pytest.mark.network  # the pip that makes trees is got once
+
 RELEASE = re.compile(r"envs/plates/releases/[0-9a-f]{64}")
 
 
