@@ -52,7 +52,7 @@ class Fleet:
         return self.jobs or fleet.JOBS
 
     def begin(self) -> None:
-        """Starts to connect to the first robots: they are slow to let us in, and there is something to prepare meanwhile.
+        """Starts to connect to the first robots: they are slow to let us in, and there is something to do meanwhile.
 
         Those that are not worked on at once are connected to when it is their turn.
         """
