@@ -6,7 +6,8 @@ import pytest
 from chaos_faults import ONCE, CannotTry, Fault, run_fault
 from chaos_points import all_points, run_point, spread
 
-pytestmark = pytest.mark.network  # the pip that makes trees is got once
+# The pip that makes trees is got once; the points are recorded once, by one worker.
+pytestmark = [pytest.mark.network, pytest.mark.xdist_group("chaos")]
 
 POINTS = 18
 # The others wait for half a minute, need the right to mount, or are tried by tests of their own.

@@ -10,7 +10,8 @@ import re
 import pytest
 from chaos_points import effects_of
 
-pytestmark = pytest.mark.network  # the pip that makes trees is got once
+# The pip that makes trees is got once; the points are recorded once, by one worker.
+pytestmark = [pytest.mark.network, pytest.mark.xdist_group("chaos")]
 
 RELEASE = re.compile(r"envs/plates/releases/[0-9a-f]{64}")
 
