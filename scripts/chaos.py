@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import json
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -85,6 +86,7 @@ def known() -> dict[str, Result]:
 def work(asked: argparse.Namespace) -> int:
     """One worker's share, on a robot of its own."""
     number, of = map(int, asked.part.split("/"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the robot's server is ended
     sys.path[:0] = [str(ROOT / path) for path in ("tests/ot2deploy/chaos", "tests/builder", ".")]
     place = importlib.import_module("chaos_place")
     with tempfile.TemporaryDirectory(prefix="ot2-chaos-") as home:
