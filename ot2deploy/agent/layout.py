@@ -55,6 +55,10 @@ class Layout:
         """The link that names an environment's current release."""
         return os.path.join(self.environment(environment), "current")
 
+    def next_current(self, environment: str) -> str:
+        """The link that is about to become `current`."""
+        return self.current(environment) + ".new"
+
 
 def of_request(request: Request) -> Layout:
     """The layout that a request's `base` and `root` name."""

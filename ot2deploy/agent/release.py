@@ -82,13 +82,15 @@ def remove(release: str) -> None:
 
 
 def sweep(layout: Layout) -> list[str]:
-    """Removes what interrupted runs left: incomplete releases and everything in tmp but running programs' files.
+    """Removes what interrupted runs left: incomplete releases, a link that was to become `current`, and everything in
+    tmp but running programs' files.
 
     Returns the digests of the releases removed. What `current` names is never touched.
     """
     removed = []
     for environment in listed(layout.envs):
         current = layouts.current_digest(layout, environment)
+        statefile.remove(layout.next_current(environment))
         for digest in listed(layout.releases(environment)):
             release = layout.release(environment, digest)
             if digest != current and not layouts.is_complete(release):

@@ -111,8 +111,7 @@ def _usable(layout: Layout, environment: str, digest: str) -> bool:
 
 def _point(layout: Layout, environment: str, digest: str) -> None:
     """Renames a new link over `current`. Before and after there is one, and it names a complete release."""
-    link = layout.current(environment)
-    temporary = link + ".new"
+    link, temporary = layout.current(environment), layout.next_current(environment)
     statefile.sync_directory(layout.release(environment, digest))
     statefile.sync_directory(layout.releases(environment))
     statefile.remove(temporary)

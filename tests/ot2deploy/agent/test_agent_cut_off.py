@@ -75,3 +75,13 @@ def test_a_complete_release_leaves_no_first_parts_of_files(robot: Any, wheel: Ca
         (robot.base / kind / f"{ONE}.part").write_bytes(b"what a cut transfer left")
     robot.push(agent, [wheel()])
     assert list(robot.base.glob("*/*.part")) == []
+
+
+def test_a_link_that_was_to_become_current_is_swept(robot: Any, wheel: Callable[..., Any]) -> None:
+    agent = robot.begin()
+    robot.push(agent, [wheel()])
+    agent.kill()
+    link = robot.base / "envs" / "demo" / "current.new"
+    link.symlink_to("releases/x")
+    robot.begin(run="run-2").close()
+    assert not link.is_symlink()
