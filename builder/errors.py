@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from builder.printable import printable
+
 
 class Failure(Exception):
     """What happened, likely why, and what to run next.
@@ -58,12 +60,7 @@ class Failure(Exception):
     def lines(self) -> list[str]:
         """The failure as lines of text, the first one complete in itself; none steers a terminal."""
         rest = [*self.details, *filter(None, (self.why, self.next))]
-        return [_printable(str(self)), *(f"  {_printable(line)}" for text in rest for line in text.splitlines())]
-
-
-def _printable(text: str) -> str:
-    """Text without control characters but line ends: programs and robots printed some of what failures say."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text.expandtabs())
+        return [printable(str(self)), *(f"  {printable(line)}" for text in rest for line in text.splitlines())]
 
 
 class UsageFailure(Failure):

@@ -17,11 +17,11 @@ from typing import NoReturn
 import click
 
 from builder.errors import Failure, UsageFailure
+from builder.printable import printable
 from ot2deploy import __version__
 from ot2deploy.cli.commands import BY_NAME, SECTIONS
 from ot2deploy.cli.lazy import LazyGroup, ReaderGone
 from ot2deploy.cli.options import Settings
-from ot2deploy.cli.printable import printable
 from ot2deploy.cli.result import Shown, envelope
 from ot2deploy.errors import Interrupted
 

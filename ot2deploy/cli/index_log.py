@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from builder.printable import one_line
 from ot2deploy.cli import index_options, options, units
-from ot2deploy.cli.journal_lines import safe
 from ot2deploy.cli.result import Answer, Shown, lines, table
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def _row(act: Act) -> tuple[str, ...]:
     branches = units.count(len(act.branches), "branch", "branches") if many else ", ".join(act.branches)
     files = str(len(act.files)) if act.files else ""
     cells = act.at, act.who, act.op, branches, act.name, files, SHA256.sub(r"\1...", act.detail)
-    return tuple(safe(cell) for cell in cells)  # others sent some of it
+    return tuple(one_line(cell) for cell in cells)  # others sent some of it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from builder.printable import one_line
 from ot2deploy.cli.outcomes import release
 
 COLUMNS = ("at", "who", "did", "environment", "release", "result", "detail")
@@ -18,9 +19,4 @@ def row(line: Mapping[str, Any]) -> tuple[str, ...]:
 
 def plain(value: object) -> str:
     """A value of a robot as one line of text in which nothing steers a terminal."""
-    return safe(" ".join(str(value or "").split()))
-
-
-def safe(text: str) -> str:
-    """A line of text, without letters that would steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text.expandtabs())
+    return one_line(str(value or ""))

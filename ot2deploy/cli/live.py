@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.events import Event
+from builder.printable import one_line
 from ot2deploy.cli import units
 from ot2deploy.cli.board import ENDED, Board, Row
-from ot2deploy.cli.journal_lines import safe
 from ot2deploy.cli.progress import amount, ended, rate, said
 
 BAR = 20  # columns of a bar
@@ -59,7 +59,7 @@ class LiveProgress:
             line = ended(event, row, now, self._board) if event.level in ENDED else said(event)
         # Printing takes the locks of the display, whose thread takes ours to draw: it must not happen under ours.
         if event.level != "progress":
-            subject = f"{safe(event.subject)}: " if event.subject else ""
+            subject = f"{one_line(event.subject)}: " if event.subject else ""
             # A terminal that has gone is no reason to leave robots half-way.
             with contextlib.suppress(OSError):
                 self._console.print(Text(subject + line, style=STYLES.get(event.level, "")), soft_wrap=True)
@@ -74,7 +74,7 @@ class LiveProgress:
             if view.rows:
                 parts.append(self._rows(view.rows, now, width))
             if view.others:
-                counts = ", ".join(f"{count} {safe(stage)}" for stage, count in view.others)
+                counts = ", ".join(f"{count} {one_line(stage)}" for stage, count in view.others)
                 parts.append(self._text(f"and {sum(n for _, n in view.others)} more: {counts}", "dim"))
         return Group(*parts)
 
@@ -84,14 +84,14 @@ class LiveProgress:
         words += [f"{board.failed} failed"] if board.failed else []
         words += [f"{units.size(speed)}/s"] if (speed := board.speed(now)) else []
         words.append(units.seconds(now - board.began))
-        said = self._text(f"{safe(board.title)}: " if width >= WITH_AMOUNT else "", "bold")
+        said = self._text(f"{one_line(board.title)}: " if width >= WITH_AMOUNT else "", "bold")
         said.append(", ".join(words), "bold red" if board.failed else "")
         if board.stopping:
-            said.append(f"; {safe(board.stopping)}", "bold yellow")
+            said.append(f"; {one_line(board.stopping)}", "bold yellow")
         return said
 
     def _rows(self, rows: tuple[Row, ...], now: float, width: int) -> Table:
-        names = [safe(row.subject) for row in rows]
+        names = [one_line(row.subject) for row in rows]
         times = [units.seconds(now - row.since) for row in rows]
         name = min(max(map(len, names)), NAME, max(8, width // 3))
         grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
@@ -109,9 +109,9 @@ class LiveProgress:
         style = "yellow" if row.stalled(now) else ""
         if width < WITH_AMOUNT:
             share = row.done * 100 // (row.event.total or 1)
-            return Text(f"{safe(row.event.stage)} {share} %{rate(row, now, brief=True)}", style)
+            return Text(f"{one_line(row.event.stage)} {share} %{rate(row, now, brief=True)}", style)
         grid = Table.grid(padding=(0, 1, 0, 0))
-        cells: list[Text | ProgressBar] = [Text(safe(row.event.stage))]
+        cells: list[Text | ProgressBar] = [Text(one_line(row.event.stage))]
         if width >= WITH_BAR:
             cells.append(ProgressBar(total=row.event.total, completed=row.done, width=BAR))
         for _ in range(len(cells) + 1):

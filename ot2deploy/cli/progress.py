@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from builder.events import Event
+from builder.printable import one_line
 from ot2deploy.cli import units
 from ot2deploy.cli.board import ENDED, Board, Row
-from ot2deploy.cli.journal_lines import safe
 
 INTERVAL = 1.0  # seconds between two lines of one transfer
 
@@ -39,12 +39,12 @@ class PlainProgress:
         if row.done is None or now - row.told < INTERVAL:
             return ""
         row.told = now
-        return f"{safe(event.stage)}, {amount(event)}{rate(row, now)}"
+        return f"{one_line(event.stage)}, {amount(event)}{rate(row, now)}"
 
 
 def said(event: Event) -> str:
     """A stage and its message as one phrase."""
-    return safe(", ".join(filter(None, (event.stage, event.message))))
+    return one_line(", ".join(filter(None, (event.stage, event.message))))
 
 
 def ended(event: Event, row: Row, now: float, board: Board) -> str:

@@ -15,10 +15,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from builder.events import Report
+from builder.printable import one_line, printable
 from ot2deploy.cli import result as parts
-from ot2deploy.cli.journal_lines import safe
 from ot2deploy.cli.live import LiveProgress
-from ot2deploy.cli.printable import printable
 
 PIPE_WIDTH = 400  # a table in a pipe is not folded, but for columns that say so
 PAGE_WIDTH = 110  # what a table with such columns takes at most
@@ -73,7 +72,7 @@ def _console(stream: object) -> Console:
 
 def _harmless(part: parts.Table) -> parts.Table:
     """The table without letters that would steer a terminal; robots and other people wrote some of its cells."""
-    cells = (tuple("\n".join(map(safe, cell.split("\n"))) for cell in row) for row in part.rows)
+    cells = (tuple("\n".join(map(one_line, cell.split("\n"))) for cell in row) for row in part.rows)
     return replace(part, rows=tuple(cells))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ot2deploy.cli import one_robot
-from ot2deploy.cli.journal_lines import COLUMNS, row, safe
+from ot2deploy.cli.journal_lines import COLUMNS, row
 from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Part, Shown, lines, table
 
@@ -40,5 +40,5 @@ def _parts(found: RobotLogs) -> tuple[Part, ...]:
     return (
         *((journal if found.journal else empty,) if found.failure is None else failures([found.failure])),
         lines("", f"{found.robot}: {server}", style="title"),
-        *((lines(*map(safe, found.lines)),) if found.lines else ()),
+        *((lines(*found.lines),) if found.lines else ()),
     )

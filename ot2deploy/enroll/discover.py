@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from builder.errors import Failure
+from builder.printable import one_line
 from builder.run import run
 from ot2deploy import fleet
 from ot2deploy.inventory.settings import NAME, SETTINGS
@@ -23,6 +24,7 @@ HTTP_PORT: int = SETTINGS["http_port"].default  # type: ignore[assignment]
 SSH_PORT: int = SETTINGS["port"].default  # type: ignore[assignment]
 KIND = "_http._tcp.local."
 MODEL = "robotModel"  # in what newer software says of itself by mDNS
+MOST = 80  # letters of a name or version that are kept
 SECONDS = 3.0  # mDNS answers within one; a robot that was asked while busy takes longer
 
 
@@ -118,11 +120,6 @@ def is_link_local(address: str) -> bool:
         return False
 
 
-def clean(text: str) -> str:
-    """What a robot says of itself, without letters that could confuse a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:80]
-
-
 def _simulated(project: Project) -> Iterator[tuple[int, Place]]:
     """SSH port and HTTP API of the project's simulated robots that wait to be enrolled."""
     from ot2deploy.sim.lab import place
@@ -152,7 +149,7 @@ def _safe(place: Place) -> About | None:
     about = ask(place)
     if about is None or not NAME.fullmatch(about.serial):
         return None
-    return replace(about, name=clean(about.name), software=clean(about.software))
+    return replace(about, name=one_line(about.name)[:MOST], software=one_line(about.software)[:MOST])
 
 
 def _address(place: Place) -> str:

@@ -11,6 +11,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from builder.environment import FLOOR
+from builder.printable import one_line
 from ot2deploy.errors import NotInstalled
 from ot2deploy.robots.packages import BY_HAND, Environment, Package, RobotPackages
 
@@ -85,7 +86,7 @@ def freeze(found: RobotPackages, environments: Sequence[str] = (), *, by_hand: b
             "there is nothing to freeze",
             subject=found.robot,
             why=f"{title}: nothing that an index could have.",
-            details=tuple(map(_one_line, left_out)),
+            details=tuple(map(one_line, left_out)),
             next=f"See what it has: {found.look}",
         )
     taken = sorted(wanted.values(), key=lambda one: one.key)
@@ -100,7 +101,7 @@ def freeze(found: RobotPackages, environments: Sequence[str] = (), *, by_hand: b
         notes={
             _requirement(one): "not used there: another of that name comes first" for one in taken if not one.used_by
         },
-        left_out=tuple(map(_one_line, left_out)),
+        left_out=tuple(map(one_line, left_out)),
     )
 
 
@@ -143,11 +144,6 @@ def _unfit(package: Package, chosen: list[Environment]) -> str:
     except (InvalidName, InvalidRequirement, InvalidVersion):
         return "an index can have no such name or version"
     return "it has a local version, which public indexes do not take" if local else ""
-
-
-def _one_line(text: str) -> str:
-    """What a robot says, fit for a comment: YAML has no control characters, and some letters that end a line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
 def _place(package: Package) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from builder.printable import printable
 from ot2deploy import agent_client, agent_shapes
 from ot2deploy.agent_archive import build
 from ot2deploy.agent_client import AgentSession, open_agent
 from ot2deploy.cli import render
-from ot2deploy.cli.printable import printable
 from ot2deploy.cli.result import Answer, Shown, lines
 from ot2deploy.errors import AgentFailure, CommandFailure, RobotFailure
 from ot2deploy.robots.probe import are_facts, probe

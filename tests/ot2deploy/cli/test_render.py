@@ -92,4 +92,4 @@ def test_counts():
 
 def test_a_cell_steers_no_terminal(capsys):
     part = table(("package", "by"), [("numpy\x1b[2J", "a\x07\nb\tc")])
-    assert drawn(capsys, part).splitlines() == ["package    by", "numpy?[2J  a?", "           b       c"]
+    assert drawn(capsys, part).splitlines() == ["package    by", "numpy?[2J  a?", "           b c"]
