@@ -10,30 +10,12 @@ import click
 from builder.errors import UsageFailure
 from builder.events import Event
 from ot2deploy.cli import bundle_sign, options, report, resuming, units
-from ot2deploy.cli.outcomes import failures, release
-from ot2deploy.cli.result import Part, Shown, Style, Table, lines, table
+from ot2deploy.cli.push_view import shown
+from ot2deploy.cli.result import Shown
 
 if TYPE_CHECKING:
-    from ot2deploy.rollout.outcome import PushResult, RobotResult
     from ot2deploy.rollout.waves import Policy
-
-# Unpacking trees took at most this share of what pip and compiling took on an emulated ARM robot (docs/benchmarks.md).
-TREE_SHARE = 0.25
-STAGES = (
-    "probe",
-    "bundle",
-    "pack",
-    "send",
-    "install",
-    "compile",
-    "verify",
-    "switch",
-    "live",
-    "undo",
-    "kernel",
-    "restart",
-    "clean",
-)
+    from ot2deploy.visit import Fleet
 
 
 @click.command("push")
@@ -126,9 +108,7 @@ def command(
     if target is None and not sharing["shared"]:
         raise UsageFailure("TARGET is missing: what to push", next="See what there is: ot2deploy env list")
     with options.visiting(**where) as fleet:
-        fleet.begin()  # while the rest is imported and the target looked up
-        said = f"{target or 'what is shared'} to {units.count(len(fleet.robots), 'robot')}"
-        fleet.report(Event(subject="", stage="push", message=said, total=len(fleet.robots), unit="robot"))
+        _begin(fleet, target or "what is shared")  # while the rest is imported and the target looked up
         from ot2deploy.rollout.afterwards import Afterwards
         from ot2deploy.rollout.push import PushRequest, push
 
@@ -147,18 +127,22 @@ def command(
                 **how,
             )
         )
-    return _shown(result, dry_run)
+    return shown(result, dry_run=dry_run)
+
+
+def _begin(fleet: Fleet, what: str) -> None:
+    """Starts to connect to the robots, and says what is going to happen to how many."""
+    fleet.begin()
+    said = f"{what} to {units.count(len(fleet.robots), 'robot')}"
+    fleet.report(Event(subject="", stage="push", message=said, total=len(fleet.robots), unit="robot"))
 
 
 def _resume(name: str, dry_run: bool, where: Mapping[str, Any]) -> Shown:
     from ot2deploy.rollout.push import push
 
     with resuming.visiting(name, dry_run, where) as request:
-        return _shown(push(request), dry_run)
-
-
-def _shown(result: PushResult, dry_run: bool) -> Shown:
-    return Shown(result=result, parts=_planned(result) if dry_run else _pushed(result))
+        _begin(request.fleet, request.target or "what is shared")
+        return shown(push(request), dry_run=dry_run)
 
 
 def _policy(canary: str | None, batch: str | None, max_fail: str | None, all_or_none: bool) -> Policy:
@@ -171,118 +155,3 @@ def _policy(canary: str | None, batch: str | None, max_fail: str | None, all_or_
         canary=share(canary, "--canary"), batch=share(batch, "--batch"), max_fail=share(max_fail, "--max-fail"),
         all_or_none=all_or_none,
     )  # fmt: skip
-
-
-def _planned(result: PushResult) -> tuple[Part, ...]:
-    rows = [
-        (
-            plan.robot, plan.profile, plan.action.value, release(plan.digest), release(plan.current), str(plan.send),
-            units.size(plan.send_bytes), str(plan.reuse), "; ".join([*plan.reasons, *filter(None, [row.note])]),
-        )
-        for row in result.rows
-        if (plan := row.plan) is not None
-    ]  # fmt: skip
-    columns = ("robot", "profile", "would", "release", "current", "send", "bytes", "reuse", "because")
-    return (
-        lines(f"{result.environment}: {result.origin}; nothing is changed", style="title"),
-        table(columns, rows, right=("send", "bytes", "reuse")),
-        *_notices(result.rows),
-        *failures(row.failure for row in result.rows),
-    )
-
-
-def _notices(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
-    """What was seen of other environments on the way."""
-    said = [f"{row.robot}: {notice}" for row in rows if row.plan for notice in row.plan.notices]
-    return (lines("", *said, style="warning"),) if said else ()
-
-
-def _pushed(result: PushResult) -> tuple[Part, ...]:
-    record = (lines(f"run record: {result.record}", style="dim"),) if result.record else ()
-    return (
-        lines(f"{result.environment}: {result.origin}", style="title"),
-        _robots(result.rows),
-        *_stages(result.rows),
-        *_saving(result.rows),
-        *_notices(result.rows),
-        *failures([*(row.failure for row in result.rows), result.unrecorded]),
-        *_waves(result),
-        *_importable(result),
-        lines("", f"{_end(result)} after {units.seconds(result.seconds)}", style=_style(result)),
-        *record,
-        *resuming.advice(result),
-    )
-
-
-def _waves(result: PushResult) -> tuple[Part, ...]:
-    waves = [f"wave {number}: {', '.join(wave)}" for number, wave in enumerate(result.waves, 1)]
-    return (lines("", *waves),) if waves else ()
-
-
-def _importable(result: PushResult) -> tuple[Part, ...]:
-    return (lines("", *result.importable.lines()),) if result.importable else ()
-
-
-def _end(result: PushResult) -> str:
-    """The whole push in one line: how many robots are as wanted, and what the others are."""
-    total = units.count(len(result.rows), "robot")
-    outcomes = [row.outcome for row in result.rows]
-    if all(row.outcome == "no change" and row.good for row in result.rows):
-        return f"nothing to do on {total}"
-    others = [word for word in ("rolled back", "failed", "staged", "stopped", "not tried") if word in outcomes]
-    counts = [f"{outcomes.count(word)} {word}" for word in others]
-    if unfinished := sum(row.failure is not None and row.is_current for row in result.rows):
-        counts.append(f"{unfinished} current, but not as asked for")
-    if not counts:
-        return f"{total} as wanted"
-    counted = ", ".join(counts)
-    stopped = f"; stopped: {result.stopped}" if result.stopped else ""
-    return f"{total}: {sum(row.good for row in result.rows)} as wanted, {counted}{stopped}"
-
-
-def _style(result: PushResult) -> Style:
-    if all(row.good for row in result.rows):
-        return "good"
-    return "bad" if any(row.failure or row.outcome == "rolled back" for row in result.rows) else "warning"
-
-
-def _saving(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
-    """What the tree method would have saved, where the robots' own pip has just done the work."""
-    spent = [
-        row.seconds.get("install", 0.0) + row.seconds.get("compile", 0.0)
-        for row in rows
-        if row.deployment and row.deployment.method == "pip" and row.deployment.sent + row.deployment.reused
-    ]
-    saved = max(spent, default=0.0) * (1 - TREE_SHARE)
-    if saved < 1:
-        return ()
-    return (
-        lines("", f"--install-method tree would have saved about {units.seconds(saved)} of installing.", style="dim"),
-    )
-
-
-def _robots(rows: tuple[RobotResult, ...]) -> Table:
-    numbers = ("sent", "bytes", "reused")
-    columns = ("robot", "profile", "outcome", "release", "method", *numbers, "checks", "signed by", "why")
-    return table(columns, [_row(row) for row in rows], right=numbers)
-
-
-def _row(row: RobotResult) -> tuple[str, ...]:
-    plan, done = row.plan, row.deployment
-    head = (row.robot, plan.profile if plan else "", row.outcome, release(plan.digest) if plan else "")
-    passed = sum(bool(check["ok"]) for check in row.checks)
-    checks = f"{passed} of {len(row.checks)}" if row.checks else ""
-    tail = (checks, (row.signer.principal or "") if row.signer else "", row.note)
-    if done is None:
-        return (*head, "", "", "", "", *tail)
-    return (*head, done.method, str(done.sent), units.size(done.bytes_sent), str(done.reused), *tail)
-
-
-def _stages(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
-    """Seconds per stage, the stages in their order."""
-    stages = [stage for stage in STAGES if any(stage in row.seconds for row in rows)]
-    stages += sorted({stage for row in rows for stage in row.seconds} - set(STAGES))
-    if not stages:
-        return ()
-    cells = [(row.robot, *(f"{row.seconds[s]:.1f}" if s in row.seconds else "" for s in stages)) for row in rows]
-    return (lines(""), table(("seconds", *stages), cells, right=stages))

@@ -11,10 +11,8 @@ from click.core import ParameterSource
 
 from builder.errors import UsageFailure
 from ot2deploy.cli import options
-from ot2deploy.cli.result import Part, lines
 
 if TYPE_CHECKING:
-    from ot2deploy.rollout.outcome import PushResult
     from ot2deploy.rollout.push import PushRequest
 
 # What may be said beside --resume; all else is as the run was called.
@@ -39,18 +37,9 @@ def check_alone() -> None:
 
 @contextlib.contextmanager
 def visiting(name: str, dry_run: bool, where: Mapping[str, Any]) -> Iterator[PushRequest]:
-    """The request of the run that `name` means again, its robots being connected to."""
+    """The request of the run that `name` means, again."""
     from ot2deploy import resume
 
     run = resume.to_resume(where["project"], name)
     with options.visiting(**resume.where(run, where)) as fleet:
-        request = resume.resumed(run, fleet, dry_run=dry_run)
-        fleet.begin()
-        yield request
-
-
-def advice(result: PushResult) -> tuple[Part, ...]:
-    """How to go on, where not all robots are as wanted."""
-    if result.run is None or all(row.good for row in result.rows):
-        return ()
-    return (lines(f"to go on: ot2deploy push --resume {result.run}", style="dim"),)
+        yield resume.resumed(run, fleet, dry_run=dry_run)

@@ -8,11 +8,8 @@ from xml.etree.ElementTree import Element
 from ot2deploy.cli import units
 from ot2deploy.report_page.elements import element
 from ot2deploy.report_page.run import RobotRun, Run
+from ot2deploy.rollout.clock import STAGES
 
-STAGES = (
-    "probe", "bundle", "pack", "wait", "send", "install", "compile", "verify", "switch", "live", "undo", "kernel",
-    "restart",
-)  # fmt: skip
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
 TICKS = 5  # at most so many on the axis, so that their texts have room on a telephone
 HEIGHT = 22

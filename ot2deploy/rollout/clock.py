@@ -9,6 +9,12 @@ from dataclasses import dataclass
 
 from builder.events import Event, Report
 
+# The stages of a push, in their order.
+STAGES = (
+    "probe", "bundle", "pack", "send", "install", "compile", "verify", "switch", "live", "undo", "kernel", "restart",
+    "clean",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class Span:

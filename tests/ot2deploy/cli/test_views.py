@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from builder.errors import BuildFailure
-from ot2deploy.cli import push, render, rollback, status
+from ot2deploy.cli import push_view, render, rollback, status
 from ot2deploy.cli.exec import Collected, Prefixed
 from ot2deploy.cli.result import Answer, Shown
 from ot2deploy.errors import AuthRefused, CommandFailure, HostKeyChanged, Unreachable
@@ -50,7 +50,12 @@ def installed(**seconds):
 
 
 def test_the_table_of_a_push(capsys):
-    out = text(capsys, *push._pushed(pushed(installed(probe=0.4, send=3.0, install=30.0, compile=20.0, verify=5.0))))
+    out = text(
+        capsys,
+        *push_view.shown(
+            pushed(installed(probe=0.4, send=3.0, install=30.0, compile=20.0, verify=5.0)), dry_run=False
+        ).parts,
+    )
     head, row, _, stages, seconds = out.splitlines()[1:6]
     assert head.split() == ["robot", "profile", "outcome", "release", "method", "sent", "bytes", "reused", "checks"]
     assert row.split()[:7] == ["otto", "ot2-py310", "pushed", "0123456789ab", "pip", "90", "47.1"]
@@ -61,16 +66,16 @@ def test_the_table_of_a_push(capsys):
 
 
 def test_a_push_by_pip_says_what_trees_would_have_saved(capsys):
-    out = text(capsys, *push._pushed(pushed(installed(install=30.0, compile=20.0))))
+    out = text(capsys, *push_view.shown(pushed(installed(install=30.0, compile=20.0)), dry_run=False).parts)
     assert "--install-method tree would have saved about 38 s" in out
-    assert "tree" not in text(capsys, *push._pushed(pushed(installed(install=0.5))))
+    assert "tree" not in text(capsys, *push_view.shown(pushed(installed(install=0.5)), dry_run=False).parts)
 
 
 def test_a_failed_robot_is_explained_below_the_table(capsys):
     failure = BuildFailure("greenlet 3.1.1 cannot be had", why="No wheel fits.", next="Add a recipe.", subject="luigi")
     rows = (installed(send=1.0), RobotResult(robot="luigi", outcome="failed", failure=failure))
     result = pushed(*rows)
-    out = text(capsys, *push._pushed(result))
+    out = text(capsys, *push_view.shown(result, dry_run=False).parts)
     assert "luigi: greenlet 3.1.1 cannot be had\n  No wheel fits.\n  Add a recipe.\n" in out
     assert "2 robots: 1 as wanted, 1 failed" in out
     assert result.exit_code == 3
@@ -78,7 +83,7 @@ def test_a_failed_robot_is_explained_below_the_table(capsys):
 
 def test_a_plan_is_shown_with_its_reasons(capsys):
     row = RobotResult(robot="otto", outcome="planned", plan=plan(reasons=("not installed", "96 wheels to send")))
-    out = text(capsys, *push._planned(pushed(row)))
+    out = text(capsys, *push_view.shown(pushed(row), dry_run=True).parts)
     assert "nothing is changed" in out
     assert "install" in out
     assert "not installed; 96 wheels to send" in out

@@ -68,9 +68,24 @@ def test_a_push_writes_its_own_page(workplace):
     told = workplace.run_cli("push", "plates", "--robots", workplace.lab.path, "--report", page).good().out
     assert f"report: {page}" in told
     assert "Push plates 1 robot as wanted." in words(page)
+    for ended_otherwise in ("still going on", "Somebody stopped it", "Its record has no end"):
+        assert ended_otherwise not in words(page)
     run = workplace.push("plates", "--report", page)
     assert run["outcome"] == "no change"
     assert "no change" in words(page)
+
+
+def test_a_push_that_is_gone_on_with_counts_its_robots_and_writes_its_page(workplace_of):
+    place = workplace_of(2)
+    place.environment("plates", place.wheel("plates"), checks=CHECK)
+    place.lab.stop("r2")
+    place.push("plates", status=3)
+    place.lab.start("r2")
+    done = place.run_cli("push", "--resume", "last", "--report", "out.html").good()
+    assert "push, plates to 2 robots" in done.err.splitlines()
+    assert ", 2 of 2" in done.err
+    assert "report: out.html" in done.out
+    assert "Push plates 2 robots as wanted." in words(place.directory / "out.html")
 
 
 def test_a_page_that_could_not_be_written_is_said_before_a_robot_is_touched(workplace):
