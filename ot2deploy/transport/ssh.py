@@ -190,13 +190,13 @@ class _KnownHosts(paramiko.MissingHostKeyPolicy):
 
 def _connection(robot: Robot, policy: _Pinned) -> Connection:
     """A fabric Connection, not yet open, with the robot's settings over those of ~/.ssh/config."""
-    config = _config(Path("~/.ssh/config").expanduser())
+    config = _config()
     entry = config.base_ssh_config.lookup(robot.address)
     gateway: Connection | None = None
     if robot.jump is not None:
         gateway = _connection(robot.jump, _Pinned(robot.jump, trust=False))
     elif robot.via is not None:
-        gateway = Connection(robot.via, config=config, connect_timeout=CONNECT_TIMEOUT, connect_kwargs=_limits())
+        gateway = Connection(robot.via, config=_config(), connect_timeout=CONNECT_TIMEOUT, connect_kwargs=_limits())
     connection = Connection(
         robot.address,
         user=robot.user if robot.is_set("user") else entry.get("user", robot.user),
@@ -275,15 +275,23 @@ def _identity(robot: Robot, entry: dict[str, Any]) -> dict[str, Any]:
         raise wording.unusable_key(robot, robot.identity_file, reason) from error
 
 
+def _config() -> Config:
+    """One connection's own settings: fabric writes into them, and other threads' would be empty while it does.
+
+    `lazy` keeps fabric from reading configuration files of its own.
+    """
+    return Config(lazy=True, ssh_config=_ssh_config(Path("~/.ssh/config").expanduser()))
+
+
 @lru_cache(maxsize=4)
-def _config(user_file: Path) -> Config:
-    """~/.ssh/config, read once. `lazy` keeps fabric from reading configuration files of its own."""
+def _ssh_config(user_file: Path) -> paramiko.SSHConfig:
+    """~/.ssh/config and the system's, read once."""
     ssh_config = paramiko.SSHConfig()
     for path in (user_file, Path("/etc/ssh/ssh_config")):
         if path.is_file():
             with path.open(encoding="utf-8", errors="replace") as file:
                 ssh_config.parse(file)
-    return Config(lazy=True, ssh_config=ssh_config)
+    return ssh_config
 
 
 def _open_gateways(robot: Robot, connection: Connection) -> None:

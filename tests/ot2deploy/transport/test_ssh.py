@@ -287,6 +287,12 @@ def test_many_robots_at_once_from_many_threads(embedded_lab):
     assert said == dict.fromkeys(lab.robots, "hello")
 
 
+def test_connections_share_no_settings_that_fabric_writes_into(embedded_robot):
+    # It empties them for a moment while it does: threads that looked then failed with an AttributeError.
+    with connect(embedded_robot) as one, connect(embedded_robot) as other:
+        assert one._connection.config is not other._connection.config
+
+
 def test_nothing_is_printed_by_the_libraries(embedded_robot, cutting_proxy, capfd):
     with pytest.raises(HostKeyChanged):
         connect(replace(embedded_robot, host_key=OTHER))
