@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from packaging.tags import mac_platforms
@@ -45,13 +46,19 @@ def match(facts: Mapping[str, Any]) -> Profile | None:
         return None
     fitting = [
         profile
-        for profile in map(shipped.load, shipped.names())
+        for profile in _shipped()
         if (profile.python, profile.machine, profile.system) == (facts["python"], facts["machine"], facts["system"])
         and profile.glibc is not None
         and facts["glibc"]
         and profile.glibc <= _version(facts["glibc"])
     ]
     return max(fitting, key=lambda profile: profile.glibc or (0, 0), default=None)
+
+
+@cache
+def _shipped() -> tuple[Profile, ...]:
+    """All shipped profiles, read once: every robot of a fleet is matched with them."""
+    return tuple(map(shipped.load, shipped.names()))
 
 
 def draft(facts: Mapping[str, Any]) -> Profile:

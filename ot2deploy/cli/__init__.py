@@ -19,6 +19,7 @@ import click
 from builder.errors import Failure, UsageFailure
 from builder.printable import printable
 from ot2deploy import __version__
+from ot2deploy.cli import document
 from ot2deploy.cli.commands import BY_NAME, SECTIONS
 from ot2deploy.cli.lazy import LazyGroup, ReaderGone
 from ot2deploy.cli.options import Settings
@@ -104,12 +105,12 @@ class _Bug(Failure):
 
 
 def _finish(shown: Shown, settings: Settings) -> int:
-    from ot2deploy.cli import render
-
     status = shown.result.exit_code
     if settings.json:
-        render.as_json(envelope(settings.command, exit_code=status, result=shown.result.as_dict(), error=None))
+        document.as_json(envelope(settings.command, exit_code=status, result=shown.result.as_dict(), error=None))
     else:
+        from ot2deploy.cli import render
+
         render.result(shown)
     return status
 
@@ -120,9 +121,7 @@ def _fail(settings: Settings, failure: Failure) -> int:
 
         click.echo(printable("".join(traceback.format_exception(failure))), err=True, nl=False)
     if settings.json:
-        from ot2deploy.cli import render
-
-        render.as_json(envelope(settings.command, exit_code=failure.exit_code, result=None, error=failure.as_dict()))
+        document.as_json(envelope(settings.command, exit_code=failure.exit_code, result=None, error=failure.as_dict()))
     else:
         first, *rest = failure.lines()
         click.secho(first, err=True, fg="red", bold=True)

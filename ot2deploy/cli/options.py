@@ -191,10 +191,13 @@ def reporting() -> Iterator[Report]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Report]:
-    if wants_json() or not _lively():
+    if wants_json():
+        yield silent
+        return
+    if not _lively():
         # The renderer is needed only at the end then, and is imported while robots and indexes are waited for.
         threading.Thread(target=import_module, args=("ot2deploy.cli.render",), daemon=True).start()
-        yield silent if wants_json() or sys.stderr is None else PlainProgress(_write_line)
+        yield silent if sys.stderr is None else PlainProgress(_write_line)
         return
     from ot2deploy.cli import render
 

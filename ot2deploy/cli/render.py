@@ -1,9 +1,8 @@
-"""Draws results on a terminal, in a pipe or as JSON."""
+"""Draws results for people, on a terminal or in a pipe."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,11 +41,6 @@ def result(shown: parts.Shown) -> None:
         else:
             for line in part.lines:
                 console.print(Text(printable(line), style=STYLES[part.style]), soft_wrap=True)
-
-
-def as_json(document: object) -> None:
-    """Prints one JSON document on standard output, in letters that every encoding has."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
 
 @contextlib.contextmanager
