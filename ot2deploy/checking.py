@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ot2deploy.agent_client import AgentSession
+from ot2deploy.agent_host.client import AgentSession
 from ot2deploy.errors import CheckFailed
 
 SHOWN = 12  # lines of a failed check's output

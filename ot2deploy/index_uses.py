@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from builder.errors import ConfigFailure
 from builder.index.choose import Named
 from builder.index.upkeep.retention import Use, Uses
-from ot2deploy.last_known import LastKnown, last_known
+from ot2deploy.runs.last_known import LastKnown, last_known
 
 if TYPE_CHECKING:
     from packaging.pylock import Package

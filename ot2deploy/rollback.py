@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ot2deploy import advice
-from ot2deploy.agent_client import open_agent
+from ot2deploy.agent_host.client import open_agent
 from ot2deploy.errors import NotInstalled
 from ot2deploy.inventory import Robot
-from ot2deploy.record import RunRecord
 from ot2deploy.robots.probe import EnvironmentState, read_state
-from ot2deploy.run_result import RunResult
+from ot2deploy.runs.record import RunRecord
+from ot2deploy.runs.result import RunResult
 from ot2deploy.transport import Session
 from ot2deploy.visit import Fleet
 

@@ -12,8 +12,8 @@ from ot2deploy import drift as drifts
 from ot2deploy.drift import Drift
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
-from ot2deploy.last_known import Known, last_known
 from ot2deploy.robots.probe import RobotState, read_state
+from ot2deploy.runs.last_known import Known, last_known
 from ot2deploy.transport import Session
 from ot2deploy.visit import Fleet
 

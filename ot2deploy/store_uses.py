@@ -6,9 +6,9 @@ from builder.files import sha256_file
 from builder.store import Store
 from builder.store_sweep import in_bundles
 from ot2deploy.index_uses import gather
-from ot2deploy.last_known import last_known
 from ot2deploy.project import Project
 from ot2deploy.runs import runs
+from ot2deploy.runs.last_known import last_known
 
 
 def named(project: Project, store: Store, since: float) -> dict[str, str]:

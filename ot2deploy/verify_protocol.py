@@ -13,12 +13,12 @@ from ot2deploy.checking import Checked
 from ot2deploy.errors import Busy, CheckFailed, NotInstalled
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
-from ot2deploy.record import RunRecord
 from ot2deploy.robots import activity, api
 from ot2deploy.robots.manifest import read_manifest
 from ot2deploy.robots.probe import read_state
 from ot2deploy.robots.protocols import analyse
-from ot2deploy.run_result import RunResult
+from ot2deploy.runs.record import RunRecord
+from ot2deploy.runs.result import RunResult
 from ot2deploy.transport import Session, command
 from ot2deploy.visit import Fleet
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from benching import OT2DEPLOY, Figures, Ran, ours, pairs, ran, seconds
 
 from builder.store import Blob, Store
-from ot2deploy import agent_archive, inventory
-from ot2deploy.agent_client import PROTOCOL, frame, open_agent
+from ot2deploy import inventory
+from ot2deploy.agent_host import archive as agent_archive
+from ot2deploy.agent_host.client import PROTOCOL, frame, open_agent
 from ot2deploy.robots.probe import read_state
 from ot2deploy.transport.ssh import SshSession, connect
 

@@ -20,7 +20,7 @@ JOURNAL = "journal.jsonl"
 class Act:
     """One act.
 
-    `who` is user@host (`ot2deploy.record.who`) or a token's name; `op` is one of upload, refused, promote, yank,
+    `who` is user@host (`ot2deploy.runs.record.who`) or a token's name; `op` is one of upload, refused, promote, yank,
     unyank, remove, gc, publish; `branches` as people see them ("ot2-py310/dev"); `files` is the sha256 of each by its
     name; `at` is an RFC 3339 time in UTC (without one: when it is written). Nothing secret may stand in `detail`.
     """

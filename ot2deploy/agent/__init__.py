@@ -1,6 +1,6 @@
 """What runs on robots: installs, verifies and switches releases. Standard library only, Python 3.7 syntax.
 
-It comes to a robot as one archive (ot2deploy/agent_archive.py) and imports nothing but itself and builder.checks.
+It comes to a robot as one archive (ot2deploy/agent_host/archive.py) and imports nothing but itself and builder.checks.
 """
 
 PROTOCOL = 1  # of the frames and requests

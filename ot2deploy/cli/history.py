@@ -15,8 +15,8 @@ from ot2deploy.cli.result import Answer, Shown, lines, table
 from ot2deploy.errors import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
-    from ot2deploy.history import HistoryResult
     from ot2deploy.project import Project
+    from ot2deploy.robots.history import HistoryResult
     from ot2deploy.runs import Row, Run
 
 
@@ -43,7 +43,7 @@ def command(robot: str, count: int, of_runs: bool, **where: Any) -> Shown:
         if where["limit"]:
             raise UsageFailure("--runs and --limit exclude each other", next="Name one robot: --robot NAME")
         return _runs(where["project"], robot, count)
-    from ot2deploy.history import history
+    from ot2deploy.robots.history import history
 
     with options.visiting(**{**where, "limit": robot or where["limit"]}) as fleet:
         return _view(history(fleet, count))

@@ -119,7 +119,7 @@ def fill(
     from builder.index.begun import begun
     from builder.index.entry.collect import collect
     from builder.index.tree import Index
-    from ot2deploy.record import who
+    from ot2deploy.runs.record import who
 
     root = index_options.root(project, directory)
     before = index_options.branches_in(root)

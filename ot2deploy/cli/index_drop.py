@@ -29,7 +29,7 @@ def command(project: Project, channel: str | None, directory: Path, dry_run: boo
     from builder.errors import UsageFailure
     from builder.index.tree import Index
     from builder.index.upkeep.channels import drop
-    from ot2deploy.record import who
+    from ot2deploy.runs.record import who
 
     if not channel:
         raise UsageFailure("give the channel to drop", next="As in: ot2deploy index drop dev   (or --git-branch NAME)")

@@ -47,7 +47,7 @@ def command(project: Project, files: tuple[Path, ...], directory: Path, dry_run:
     from builder.index.tree import Index
     from builder.index.upkeep.sweep import sweep
     from ot2deploy.index_uses import gather
-    from ot2deploy.record import who
+    from ot2deploy.runs.record import who
 
     policy = _policy(**asked)
     index, journal = Index.open(index_options.root(project, directory)), index_options.journal(project)

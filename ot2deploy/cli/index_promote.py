@@ -49,7 +49,7 @@ def command(
     from builder.index.layout import channel
     from builder.index.tree import Index
     from builder.index.upkeep.promote import Promotion, promote
-    from ot2deploy.record import who
+    from ot2deploy.runs.record import who
 
     if not source or everything == bool(names):
         missing = "names to promote, or --all" if source else "the channel to promote from"

@@ -210,7 +210,7 @@ def _commit(directory: Path) -> str:
 def _record(result: Result, project: Project) -> None:
     """A line in the journal, where anything was done."""
     from builder.index.journal import Act
-    from ot2deploy.record import who
+    from ot2deploy.runs.record import who
 
     published = result.published
     if published.dry_run or not published.changed:

@@ -109,7 +109,7 @@ def _into_directory(
     from builder.index.entry.intake import Upload, open_to, take
     from builder.index.layout import Branch
     from builder.index.tree import Index
-    from ot2deploy.record import who
+    from ot2deploy.runs.record import who
 
     index = Index.create(index_options.root(project, directory))
     journal, me = index_options.journal(project), who()

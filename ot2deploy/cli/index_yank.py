@@ -46,7 +46,7 @@ def command(
     from builder.index.choose import named
     from builder.index.tree import Index
     from builder.index.upkeep.yank import Yank, yank
-    from ot2deploy.record import who
+    from ot2deploy.runs.record import who
 
     if undo == (reason is not None):
         raise UsageFailure("give --reason TEXT, or --undo", next='As in: ot2deploy index yank demo==1.2 --reason "..."')

@@ -10,7 +10,7 @@ from ot2deploy.cli.result import Part, lines
 if TYPE_CHECKING:
     from builder.errors import Failure
     from ot2deploy.fleet import Outcome
-    from ot2deploy.run_result import RunResult
+    from ot2deploy.runs.result import RunResult
 
 
 def release(digest: str | None) -> str:

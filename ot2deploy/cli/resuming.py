@@ -38,7 +38,7 @@ def check_alone() -> None:
 @contextlib.contextmanager
 def visiting(name: str, dry_run: bool, where: Mapping[str, Any]) -> Iterator[PushRequest]:
     """The request of the run that `name` means, again."""
-    from ot2deploy import resume
+    from ot2deploy.rollout import resume
 
     run = resume.to_resume(where["project"], name)
     with options.visiting(**resume.where(run, where)) as fleet:

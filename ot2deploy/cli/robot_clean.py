@@ -12,7 +12,7 @@ from ot2deploy.cli.outcomes import failed_of, release
 from ot2deploy.cli.result import Part, Shown, lines, table
 
 if TYPE_CHECKING:
-    from ot2deploy.run_result import RunResult
+    from ot2deploy.runs.result import RunResult
 
 
 @click.command("clean")

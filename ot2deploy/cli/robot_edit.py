@@ -63,7 +63,7 @@ def remove(name: str, project: Project, robots_file: Path | None) -> Shown:
     """
     from ot2deploy import inventory
     from ot2deploy.inventory.remove import remove_robot
-    from ot2deploy.last_known import last_known
+    from ot2deploy.runs.last_known import last_known
 
     path = robots_file or project.inventory
     robot = inventory.load(path).robots.get(name)

@@ -12,7 +12,7 @@ from ot2deploy.cli.outcomes import failed_of
 from ot2deploy.cli.result import Shown, lines
 
 if TYPE_CHECKING:
-    from ot2deploy.run_result import RunResult
+    from ot2deploy.runs.result import RunResult
 
 SAID = {
     "free": "no change: nobody holds its lock",

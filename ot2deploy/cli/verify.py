@@ -13,7 +13,7 @@ from ot2deploy.cli.outcomes import failed_of, release
 from ot2deploy.cli.result import Shown, lines, table
 
 if TYPE_CHECKING:
-    from ot2deploy.run_result import RunResult
+    from ot2deploy.runs.result import RunResult
 
 ROBOTS = ("robots_file", "limit", "trust", "jobs")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from builder.errors import UsageFailure
 from builder.files import disk_failures, write_bytes
 from ot2deploy import runs
-from ot2deploy.last_known import last_known
-from ot2deploy.record import now
 from ot2deploy.report_page.page import GENERATOR, page
 from ot2deploy.report_page.run import Run, read
+from ot2deploy.runs.last_known import last_known
+from ot2deploy.runs.record import now
 
 HEAD = 2048  # bytes in which a page of ours says what it is
 

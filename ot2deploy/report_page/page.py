@@ -12,10 +12,10 @@ from xml.etree.ElementTree import Element
 
 from ot2deploy import __version__, runs
 from ot2deploy.cli import units
-from ot2deploy.last_known import LastKnown
 from ot2deploy.report_page.elements import element, written
 from ot2deploy.report_page.run import ORDER, Check, RobotRun, Run
 from ot2deploy.report_page.timeline import stages, timeline
+from ot2deploy.runs.last_known import LastKnown
 
 GENERATOR = "ot2deploy report"  # by which a page is known as ours
 FIGURES = ("Profile", "Method", "Sent", "Bytes", "Reused", "Checks")

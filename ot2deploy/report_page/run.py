@@ -10,7 +10,7 @@ from typing import Any
 
 from builder.errors import UsageFailure
 from ot2deploy import runs
-from ot2deploy.record import SCHEMA
+from ot2deploy.runs.record import SCHEMA
 
 CUT_OFF = "cut off"  # begun, and no end recorded: ot2deploy was killed, or could not reach the robot any more
 GOOD = ("pushed", "switched", "verified", "no change", "done")

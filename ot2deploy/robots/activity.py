@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ot2deploy.agent import activity as on_robot
-from ot2deploy.agent_client import AgentSession
+from ot2deploy.agent_host.client import AgentSession
 from ot2deploy.errors import ApiFailure, CommandFailure, ConnectionFailure
 from ot2deploy.inventory import Robot
 from ot2deploy.link import Link

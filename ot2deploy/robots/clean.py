@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ot2deploy.agent_client import AgentSession, open_agent
+from ot2deploy.agent_host.client import AgentSession, open_agent
 from ot2deploy.inventory import Robot
-from ot2deploy.record import RunRecord
 from ot2deploy.robots.probe import read_state
-from ot2deploy.run_result import RunResult
+from ot2deploy.runs.record import RunRecord
+from ot2deploy.runs.result import RunResult
 from ot2deploy.transport import Session, script
 from ot2deploy.visit import Fleet
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ot2deploy.errors import AgentFailure, DiskFull, RobotFailure
-from ot2deploy.history import journal_of
 from ot2deploy.inventory import Robot
+from ot2deploy.robots.history import journal_of
 from ot2deploy.robots.probe import read_state
 from ot2deploy.transport import Session, script
 

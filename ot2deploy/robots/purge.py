@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ot2deploy.agent_client import open_agent
+from ot2deploy.agent_host.client import open_agent
 from ot2deploy.errors import InUse
 from ot2deploy.inventory import Robot
-from ot2deploy.record import RunRecord
 from ot2deploy.robots.probe import read_state
-from ot2deploy.run_result import RunResult
+from ot2deploy.runs.record import RunRecord
+from ot2deploy.runs.result import RunResult
 from ot2deploy.transport import Session, script
 from ot2deploy.visit import Fleet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from builder.bundle import Bundle
-from ot2deploy.agent_client import open_agent
+from ot2deploy.agent_host.client import open_agent
 from ot2deploy.errors import ApiFailure, NoKernel, NotRestarted
 from ot2deploy.inventory import Robot
 from ot2deploy.link import Link

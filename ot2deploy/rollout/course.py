@@ -13,7 +13,7 @@ from builder.events import Event
 from builder.profile import Profile
 from builder.store import Blob
 from ot2deploy import advice
-from ot2deploy.agent_client import AgentSession
+from ot2deploy.agent_host.client import AgentSession
 from ot2deploy.bundles import RobotBundles
 from ot2deploy.errors import AgentFailure, CheckFailed, InstallFailed, NotBack, RolledBack, TransferFailure
 from ot2deploy.link import Link
@@ -33,7 +33,7 @@ from ot2deploy.rollout.signatures import demand
 from ot2deploy.visit import Fleet
 
 if TYPE_CHECKING:
-    from ot2deploy.record import RunRecord
+    from ot2deploy.runs.record import RunRecord
 
 DONE = {Action.INSTALL: "pushed", Action.SWITCH: "switched", Action.VERIFY: "verified"}
 # A release that failed, not a robot that could not be reached or was refused beforehand.

@@ -12,7 +12,7 @@ from builder.bundle import Bundle
 from builder.counted import counted
 from builder.errors import Failure
 from builder.store import Blob
-from ot2deploy.agent_client import AgentSession, open_agent
+from ot2deploy.agent_host.client import AgentSession, open_agent
 from ot2deploy.checking import Checked, run_checks
 from ot2deploy.errors import ConnectionFailure, NotInstalled, RobotFailure, RolledBack, TransferFailure
 from ot2deploy.inventory import Robot

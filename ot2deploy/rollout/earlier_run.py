@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from ot2deploy.agent_client import open_agent
+from ot2deploy.agent_host.client import open_agent
 from ot2deploy.errors import Locked
 from ot2deploy.inventory import Robot
-from ot2deploy.record import who
 from ot2deploy.robots.state import RobotState
+from ot2deploy.runs.record import who
 from ot2deploy.transport import Session
 
 PATIENCE = 40.0  # seconds; an agent gives up 30 s after it last heard of its host

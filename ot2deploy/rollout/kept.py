@@ -16,8 +16,8 @@ from builder.profile import Profile
 from builder.store import Store
 from ot2deploy.agent.manifest import SHARED
 from ot2deploy.bundles import Bundles, Once, is_bundle_file
-from ot2deploy.record import kept_of
 from ot2deploy.runs import Run
+from ot2deploy.runs.record import kept_of
 
 if TYPE_CHECKING:
     from ot2deploy.rollout.push import PushRequest

@@ -16,7 +16,6 @@ from builder.events import Event
 from ot2deploy.agent.manifest import SHARED
 from ot2deploy.bundles import Alike, Bundles, RobotBundles, from_file, is_bundle_file
 from ot2deploy.errors import Interrupted
-from ot2deploy.record import RunRecord
 from ot2deploy.rollout.afterwards import Afterwards
 from ot2deploy.rollout.course import Course, Shared
 from ot2deploy.rollout.executor import Executor, LocalThreads, Slots
@@ -28,6 +27,7 @@ from ot2deploy.rollout.planner import Planner, Step, Task
 from ot2deploy.rollout.signatures import signed_with
 from ot2deploy.rollout.waves import Policy
 from ot2deploy.runs import Run
+from ot2deploy.runs.record import RunRecord
 from ot2deploy.visit import Fleet
 
 TRANSFERS = 8  # robots sent to at once; more only share the same air
@@ -162,7 +162,7 @@ def roll_out(
 
 
 class _Releases:
-    """Says once what each release is made of, for `ot2deploy.last_known`, and keeps it to go on from."""
+    """Says once what each release is made of, for `ot2deploy.runs.last_known`, and keeps it to go on from."""
 
     def __init__(self, record: RunRecord | None) -> None:
         self._record = record

@@ -3,7 +3,7 @@
 import pytest
 
 from ot2deploy import inventory
-from ot2deploy.agent_client import open_agent
+from ot2deploy.agent_host.client import open_agent
 from ot2deploy.transport.ssh import connect
 
 pytestmark = [pytest.mark.arm, pytest.mark.network]

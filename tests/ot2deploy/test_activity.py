@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ot2deploy.agent_client import open_agent
+from ot2deploy.agent_host.client import open_agent
 from ot2deploy.errors import AgentFailure
 from ot2deploy.inventory import Robot
 from ot2deploy.robots import activity

@@ -9,8 +9,8 @@ import pytest
 
 from builder.files import sha256_file
 from builder.store import Blob
-from ot2deploy import agent_archive, agent_client
-from ot2deploy.agent_client import agent_command, ensure_agent, frame, open_agent
+from ot2deploy.agent_host import archive, client
+from ot2deploy.agent_host.client import agent_command, ensure_agent, frame, open_agent
 from ot2deploy.errors import (
     AgentFailure,
     AgentTooNew,
@@ -28,7 +28,7 @@ FINGERPRINT = "f" * 64
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(agent_client, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(client, "HEARTBEAT", 0.1)
 
 
 def opened(session, robot, run="run-1", **options):
@@ -49,14 +49,14 @@ def stored(lab, blob):
 
 
 def test_the_agent_is_brought_once_and_says_who_holds_the_lock(embedded_robot):
-    sha256 = agent_archive.build()[1]
+    sha256 = archive.build()[1]
     with connect(embedded_robot) as session:
         with opened(session, embedded_robot) as agent:
             with connect(embedded_robot) as second, pytest.raises(Locked) as caught:
                 opened(second, embedded_robot, run="run-2").__enter__()
             assert agent.request("journal", limit=5) == {"type": "result", "lines": []}
         assert caught.value.holder["run"] == "run-1"
-        assert caught.value.holder["who"] == agent_client.who()
+        assert caught.value.holder["who"] == client.who()
         assert "since" in caught.value.what
         with opened(session, embedded_robot):  # the lock is free again
             pass
@@ -67,7 +67,7 @@ def test_the_agent_is_brought_once_and_says_who_holds_the_lock(embedded_robot):
 
 def test_a_damaged_agent_is_brought_again(embedded_lab):
     lab = embedded_lab()
-    robot, (data, sha256) = lab.robots["r1"], agent_archive.build()
+    robot, (data, sha256) = lab.robots["r1"], archive.build()
     path = lab.root("r1") / "var" / "ot2deploy" / "agent" / f"{sha256}.pyz"
     with connect(robot) as session:
         ensure_agent(session, robot)
@@ -80,8 +80,8 @@ def test_a_message_of_the_day_before_hello_is_passed_over(embedded_robot):
     with connect(embedded_robot) as session:
         ensure_agent(session, embedded_robot)
         stream = session.open(f"echo 'Welcome to the robot'; echo; {agent_command(embedded_robot, 'session')}")
-        agent = agent_client.AgentSession(stream, "r1")
-        agent.hello(agent_archive.build()[1])
+        agent = client.AgentSession(stream, "r1")
+        agent.hello(archive.build()[1])
         agent.close()
 
 
@@ -145,7 +145,7 @@ def test_a_damaged_first_part_is_sent_again_from_the_beginning(embedded_lab, tmp
 def test_heartbeats_flow_while_nothing_else_does(embedded_robot):
     with connect(embedded_robot) as session:
         stream = session.open("exec cat")
-        agent = agent_client.AgentSession(stream, "r1")
+        agent = client.AgentSession(stream, "r1")
         assert [stream.readline(10) for _ in range(3)] == [b"H 0\n"] * 3
         agent.close()
 
@@ -176,11 +176,11 @@ def test_a_host_that_is_gone_frees_the_lock(embedded_robot):
 
 @pytest.mark.slow
 def test_a_host_that_falls_silent_loses_the_lock(embedded_robot, monkeypatch):
-    monkeypatch.setattr(agent_client, "HEARTBEAT", 1000.0)
+    monkeypatch.setattr(client, "HEARTBEAT", 1000.0)
     with connect(embedded_robot) as silent, connect(embedded_robot) as session:
         holding = opened(silent, embedded_robot)
         agent = holding.__enter__()
-        monkeypatch.setattr(agent_client, "HEARTBEAT", 0.1)
+        monkeypatch.setattr(client, "HEARTBEAT", 0.1)
         with opened(session, embedded_robot, wait=True):  # after the agent's 30 s of patience
             pass
         with pytest.raises(AgentFailure):
@@ -205,7 +205,7 @@ def test_errors_of_the_agent_become_ours(embedded_lab):
 
 def test_an_agent_that_dies_is_said_with_its_last_words(embedded_robot):
     with connect(embedded_robot) as session:
-        agent = agent_client.AgentSession(session.open("echo broken pip >&2; read x; exit 5"), "r1")
+        agent = client.AgentSession(session.open("echo broken pip >&2; read x; exit 5"), "r1")
         with pytest.raises(AgentFailure, match="ended with status 5") as caught:
             agent.request("begin")
         assert "broken pip" in "".join(caught.value.details)
@@ -236,16 +236,16 @@ def test_a_full_disk_is_said_before_anything_is_begun(embedded_lab, monkeypatch)
 
 def test_the_exec_mode_answers_over_the_same_command(embedded_robot):
     with connect(embedded_robot) as session:
-        assert session.run(agent_command(embedded_robot, "exec")).status == agent_client.MISSING
+        assert session.run(agent_command(embedded_robot, "exec")).status == client.MISSING
         ensure_agent(session, embedded_robot)
         asked = {"base": embedded_robot.base, "root": embedded_robot.root, "environment": "none", "argv": ["x"]}
         done = session.run(agent_command(embedded_robot, "exec"), input=frame("J", json.dumps(asked).encode()))
-    assert done.status not in (0, agent_client.MISSING)
+    assert done.status not in (0, client.MISSING)
     assert "none" in done.error
 
 
 def test_every_code_of_the_table_stands_for_a_robot_failure():
-    from ot2deploy.agent_answers import BY_CODE, failure_of
+    from ot2deploy.agent_host.answers import BY_CODE, failure_of
 
     for code, kind in BY_CODE.items():
         failure = failure_of("otto", {"code": code, "what": "so", "why": "because", "next": "do", "details": ["line"]})

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ot2deploy.drift import find
-from ot2deploy.last_known import last_known
 from ot2deploy.robots import state as robot_state
 from ot2deploy.robots.state import EnvironmentState, RobotState
+from ot2deploy.runs.last_known import last_known
 
 A, B = "a" * 64, "b" * 64
 CASES = Path(__file__).parent.parent / "cases" / "probe"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ot2deploy.record import who
 from ot2deploy.robots.state import parse
 from ot2deploy.rollout import earlier_run
+from ot2deploy.runs.record import who
 
 FRESH = parse("otto", (Path(__file__).parents[1] / "cases" / "probe" / "ot2-fresh.txt").read_bytes())
 SLOW = "import time; time.sleep(600)"

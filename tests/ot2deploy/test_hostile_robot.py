@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from builder.printable import printable
-from ot2deploy import agent_client, agent_shapes
-from ot2deploy.agent_archive import build
-from ot2deploy.agent_client import AgentSession, open_agent
+from ot2deploy.agent_host import client, shapes
+from ot2deploy.agent_host.archive import build
+from ot2deploy.agent_host.client import AgentSession, open_agent
 from ot2deploy.cli import render
 from ot2deploy.cli.result import Answer, Shown, lines
 from ot2deploy.errors import AgentFailure, CommandFailure, RobotFailure
@@ -100,7 +100,7 @@ def test_events_are_cut_and_their_counts_checked(python: Callable[[str], Any]) -
     with connect(robot) as session:
         open_agent(session, robot, run="r", environment="demo", fingerprint="f", report=seen.append).__enter__()
     (event,) = seen
-    assert (len(event.stage), len(event.message)) == (agent_client.STAGE, agent_client.MESSAGE)
+    assert (len(event.stage), len(event.message)) == (client.STAGE, client.MESSAGE)
     assert (event.done, event.total) == (None, None)
 
 
@@ -115,7 +115,7 @@ def test_events_are_cut_and_their_counts_checked(python: Callable[[str], Any]) -
     ],
 )  # fmt: skip
 def test_results_that_are_none_are_refused(op: str, result: dict[str, Any]) -> None:
-    assert not agent_shapes.fits(op, result)
+    assert not shapes.fits(op, result)
 
 
 def test_a_result_that_is_none_names_its_request(python: Callable[[str], Any]) -> None:

@@ -15,7 +15,7 @@ from robot_api import RobotApi, serving
 from builder.bundle import Bundle, assemble
 from builder.environment import Environment, import_check
 from builder.profile import load
-from ot2deploy.agent_client import open_agent
+from ot2deploy.agent_host.client import open_agent
 from ot2deploy.errors import Locked, RobotFailure
 from ot2deploy.inventory import Robot
 from ot2deploy.robots import activity

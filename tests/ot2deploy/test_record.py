@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from builder.errors import DiskFailure, UsageFailure
-from ot2deploy import record as module
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
-from ot2deploy.record import RunRecord, who
-from ot2deploy.run_result import RunResult
+from ot2deploy.runs import record as module
+from ot2deploy.runs.record import RunRecord, who
+from ot2deploy.runs.result import RunResult
 
 
 def lines(record: RunRecord) -> list[dict[str, object]]:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from builder.errors import UsageFailure
-from ot2deploy.record import RunRecord
 from ot2deploy.runs import CUT_OFF, ENDED, GOING_ON, INTERRUPTED, Run, find, read, runs
+from ot2deploy.runs.record import RunRecord
 
 
 def told(*events: dict[str, Any] | bytes, held: bool = False) -> Run:
@@ -69,7 +69,7 @@ def test_a_record_is_held_while_its_run_goes_on(tmp_path: Path) -> None:
 
 def test_a_killed_run_is_cut_off(tmp_path: Path) -> None:
     text = (
-        "import pathlib, sys; from ot2deploy.record import RunRecord\n"
+        "import pathlib, sys; from ot2deploy.runs.record import RunRecord\n"
         "record = RunRecord(pathlib.Path(sys.argv[1]), 'push', target='x'); print('on', flush=True); input()"
     )
     program = subprocess.Popen(

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from builder.files import digest_of
-from ot2deploy.agent_archive import build
+from ot2deploy.agent_host.archive import build
 
 BASE = "/var/ot2deploy"
 RUNNING = "%d.%d" % sys.version_info[:2]

@@ -17,7 +17,7 @@ import pytest
 
 import builder.checks
 import ot2deploy.agent
-from ot2deploy import agent_archive
+from ot2deploy.agent_host import archive as agent_archive
 
 SOURCES = sorted(
     path for package in (ot2deploy.agent, builder.checks) for path in Path(next(iter(package.__path__))).glob("*.py")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ot2deploy.agent_archive import build
+from ot2deploy.agent_host.archive import build
 
 DIGEST = "0" * 64
 SLEEPER = "import os, time, pathlib\npathlib.Path({marker!r}).write_text(str(os.getpid()))\ntime.sleep(300)\n"

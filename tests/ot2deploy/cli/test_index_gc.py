@@ -12,7 +12,7 @@ from loopback_index import LONG_AGO, fill
 from builder.index.layout import Branch
 from builder.index.mirror.own_names import NAMES, OwnNames
 from builder.index.tree import Index
-from ot2deploy.last_known import Known, last_known
+from ot2deploy.runs.last_known import Known, last_known
 
 DEV = Branch(profile="ot2-py310", channel="dev")
 WHEEL = "demo-{}-py3-none-any.whl"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ot2deploy
-from ot2deploy.last_known import last_known
+from ot2deploy.runs.last_known import last_known
 
 
 @pytest.fixture

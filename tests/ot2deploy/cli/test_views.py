@@ -17,7 +17,7 @@ from ot2deploy.robots.state import EnvironmentState, RobotState
 from ot2deploy.rollout.deploy import Deployment
 from ot2deploy.rollout.outcome import PushResult, RobotResult
 from ot2deploy.rollout.plan import Action, Plan
-from ot2deploy.run_result import RunResult
+from ot2deploy.runs.result import RunResult
 from ot2deploy.status import StatusResult
 
 DIGEST = "0123456789abcdef" * 4

@@ -12,12 +12,12 @@ from typing import Any
 
 from builder.events import Event, Report, silent
 from builder.store import Blob
-from ot2deploy import agent_archive, agent_shapes
-from ot2deploy.agent_answers import failure_of
-from ot2deploy.agent_transfer import Sent, Transfer
+from ot2deploy.agent_host import archive, shapes
+from ot2deploy.agent_host.answers import failure_of
+from ot2deploy.agent_host.transfer import Sent, Transfer
 from ot2deploy.errors import AgentFailure, ConnectionLost, DiskFull, Locked, RobotUnsupported
 from ot2deploy.inventory import Robot
-from ot2deploy.record import who
+from ot2deploy.runs.record import who
 from ot2deploy.transport import Session, Stream, script, wording
 
 PROTOCOL = 1
@@ -87,7 +87,7 @@ class AgentSession:
                 self.report(_event(self.robot, message))
             elif kind == "result":
                 op = self._asked.popleft() if self._asked else ""
-                if not agent_shapes.fits(op, message):
+                if not shapes.fits(op, message):
                     raise self._broken(f"its answer to `{op}` is none")
                 return message
             elif kind == "error":
@@ -267,7 +267,7 @@ def ensure_agent(session: Session, robot: Robot) -> str:
 
     Raises DiskFull, AgentFailure, AnotherRobot.
     """
-    sha256 = agent_archive.build()[1]
+    sha256 = archive.build()[1]
     if not is_there(session, robot, _path(robot, sha256)):
         _bring(session, robot)
     return sha256
@@ -276,7 +276,7 @@ def ensure_agent(session: Session, robot: Robot) -> str:
 def agent_command(robot: Robot, mode: str) -> str:
     """The remote command that starts the agent as "session" or "exec"; status 97 when it is not on the robot."""
     python = robot.system_path("/usr/bin/python3")
-    return script(START, agent=_path(robot, agent_archive.build()[1]), python=python, mode=mode)
+    return script(START, agent=_path(robot, archive.build()[1]), python=python, mode=mode)
 
 
 def frame(kind: str, data: bytes) -> bytes:
@@ -285,7 +285,7 @@ def frame(kind: str, data: bytes) -> bytes:
 
 
 def _started(session: Session, robot: Robot, report: Report) -> AgentSession:
-    sha256 = agent_archive.build()[1]
+    sha256 = archive.build()[1]
     for last in (False, True):
         agent = AgentSession(session.open(agent_command(robot, "session")), robot.name, report)
         try:
@@ -308,7 +308,7 @@ def _path(robot: Robot, sha256: str) -> str:
 
 
 def _bring(session: Session, robot: Robot) -> None:
-    data, sha256 = agent_archive.build()
+    data, sha256 = archive.build()
     directory = f"{robot.base_path}/agent"
     part = f"{directory}/.{sha256[:16]}.{secrets.token_hex(4)}.part"
     words = {"directory": directory, "part": part, "sha": sha256, "agent": _path(robot, sha256)}

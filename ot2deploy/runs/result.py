@@ -9,7 +9,7 @@ from builder.errors import Failure
 from ot2deploy import fleet
 from ot2deploy.errors import EXIT_OK, EXIT_PARTIAL
 from ot2deploy.fleet import Outcome
-from ot2deploy.record import RunRecord
+from ot2deploy.runs.record import RunRecord
 
 
 @dataclass(frozen=True, kw_only=True)
