@@ -43,7 +43,7 @@ class Written:
 
 
 @click.command("bundle")
-@click.argument("target")
+@options.target_argument
 @options.profiles
 @click.option(
     "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",

@@ -18,6 +18,8 @@ SHELLS = ("bash", "zsh", "fish")
 def command(shell: str) -> Shown:
     """Print the script that completes our command lines.
 
+    Names of robots, groups, environments and runs are completed, too, out of the project's files.
+
     For bash: eval "$(ot2deploy completion bash)"
     """
     from click.shell_completion import get_completion_class

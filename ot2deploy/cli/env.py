@@ -54,7 +54,7 @@ def list_environments(project: Project) -> Shown:
 
 
 @command.command("show")
-@click.argument("target")
+@options.target_argument
 @options.project
 @options.output
 def show(target: str, project: Project) -> Shown:
@@ -79,7 +79,7 @@ def _requirements(_ctx: click.Context, _: click.Parameter, values: tuple[str, ..
 
 
 @command.command("local")
-@click.argument("target")
+@options.target_argument
 @click.option(
     "--profile", default="ot2-py310", metavar="NAME", show_default=True,
     help="What the robots are: ot2-py310, ot2-py312 or debian-12-armhf; decides the version of Python.",

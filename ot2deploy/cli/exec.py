@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ot2deploy.cli import options
+from ot2deploy.cli import completing, options
 from ot2deploy.cli.outcomes import failed
 from ot2deploy.cli.result import Shown, lines
 
@@ -84,6 +84,7 @@ class Told:
 @click.argument("argv", nargs=-1, required=True)
 @click.option(
     "-e", "--environment", required=True, metavar="NAME", callback=options.environment_name,
+    shell_complete=completing.environment,
     help="The environment whose program it is.",
 )  # fmt: skip
 @options.fleet

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.errors import UsageFailure
-from ot2deploy.cli import options
+from ot2deploy.cli import completing, options
 from ot2deploy.cli.journal_lines import COLUMNS, row
 from ot2deploy.cli.outcomes import failed
 from ot2deploy.cli.result import Answer, Shown, lines, table
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 @click.command("history")
-@click.option("--robot", "robot", default="", metavar="NAME", help="Of this robot only.")
+@click.option(
+    "--robot", "robot", default="", metavar="NAME", help="Of this robot only.", shell_complete=completing.robot
+)
 @click.option(
     "-n", "count", type=click.IntRange(min=1, max=10_000), default=50, show_default=True, metavar="N",
     help="How many lines at most, the last ones.",

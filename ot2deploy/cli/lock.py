@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("lock")
-@click.argument("target")
+@options.target_argument
 @click.option("--upgrade", is_flag=True, help="Resolve anew, as of today where the environment names no date.")
 @options.project
 @options.offline

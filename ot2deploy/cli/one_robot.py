@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from ot2deploy.cli import options
+from ot2deploy.cli import completing, options
 
 if TYPE_CHECKING:
     from ot2deploy.inventory import Robot
@@ -19,9 +19,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
+robot_name = click.argument("name", shell_complete=completing.robot)
+
+
 def one_robot(command: F) -> F:
     """NAME, --project, --robots and --json; the command passes the first three to `visiting`."""
-    return click.argument("name")(options.project(options.robots(options.output(command))))
+    return robot_name(options.project(options.robots(options.output(command))))
 
 
 @contextlib.contextmanager

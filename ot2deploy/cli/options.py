@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import click
 
 from builder.events import Event, Report, silent
+from ot2deploy.cli import completing
 from ot2deploy.cli.progress import PlainProgress
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class _Duration(click.ParamType[float]):
 
 DURATION = _Duration()
 limit = click.option(
-    "--limit", default=None, callback=_some_names, metavar="NAMES",
+    "--limit", default=None, callback=_some_names, metavar="NAMES", shell_complete=completing.limit,
     help="Only these robots, groups or patterns, with commas; !NAME takes away.",
 )  # fmt: skip
 _jobs = click.option(
@@ -138,7 +139,8 @@ def environment_name(_ctx: click.Context, _: click.Parameter, value: str) -> str
     return value
 
 
-environment_argument = click.argument("environment", callback=environment_name)
+environment_argument = click.argument("environment", callback=environment_name, shell_complete=completing.environment)
+target_argument = click.argument("target", shell_complete=completing.target)
 
 
 def output(command: F) -> F:
@@ -149,9 +151,9 @@ def output(command: F) -> F:
 def project(command: F) -> F:
     """--project; the command gets the Project as `project`."""
 
-    def found(ctx: click.Context, _: click.Parameter, value: Path | None) -> Project | None:
+    def found(ctx: click.Context, _: click.Parameter, value: Path | None) -> Project | Path | None:
         if ctx.resilient_parsing:  # a shell completes a line that is not written yet
-            return None
+            return value
         from ot2deploy.project import Project
 
         return Project.find(value)

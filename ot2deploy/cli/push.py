@@ -9,7 +9,7 @@ import click
 
 from builder.errors import UsageFailure
 from builder.events import Event
-from ot2deploy.cli import bundle_sign, options, report, resuming, units
+from ot2deploy.cli import bundle_sign, completing, options, report, resuming, units
 from ot2deploy.cli.push_view import shown
 from ot2deploy.cli.result import Shown
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command("push")
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=completing.target)
 @click.option(
-    "--resume", metavar="RUN",
+    "--resume", metavar="RUN", shell_complete=completing.push_run,
     help="Go on with a run (its id, or last): same target, options, robots and releases; see history --runs.",
 )  # fmt: skip
 @options.fleet

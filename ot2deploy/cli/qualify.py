@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ot2deploy.cli import options, units
+from ot2deploy.cli import completing, options, units
 from ot2deploy.cli.outcomes import release
 from ot2deploy.cli.result import Part, Shown, lines, table
 
@@ -21,7 +21,7 @@ TAIL = 12  # lines of a failed check's output that a person sees
 
 
 @click.command("qualify")
-@click.argument("target", metavar="BUNDLE|TARGET")
+@click.argument("target", metavar="BUNDLE|TARGET", shell_complete=completing.target)
 @options.robot_profiles("a bundle file has its own")
 @click.option(
     "--interpreter",

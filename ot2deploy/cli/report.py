@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.errors import Failure, UsageFailure
-from ot2deploy.cli import options, units
+from ot2deploy.cli import completing, options, units
 from ot2deploy.cli.new_file import NewFile
 from ot2deploy.cli.result import Answer, Lines, Shown, lines
 from ot2deploy.errors import Interrupted
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@click.argument("run", default="")
+@click.argument("run", default="", shell_complete=completing.run)
 @click.option("--last", is_flag=True, help="Of the last run of this project.")
 @click.option(
     "-o", "--output", "path", type=NewFile(), metavar="FILE",
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 @options.project
 @options.output
 def command(run: str, last: bool, path: Path | None, project: Project) -> Shown:
-    """Write one self-contained page about a run: the fleet, a timeline, every failure with its output.
+    """Write one page about a run: the fleet, a timeline, every failure with its output.
 
-    RUN is the id that the command said at its end, or the beginning of it. The page is made of the records of this
-    project on this computer; no robot is asked.
+    RUN is the id that the command said at its end, or the beginning of it. The file needs no other. It is made
+    of the records of this project on this computer; no robot is asked.
     """
     from ot2deploy.report_page.file import write
     from ot2deploy.report_page.run import find

@@ -73,7 +73,7 @@ def list_robots(project: Project, robots_file: Path | None, limit: str) -> Shown
 
 
 @command.command("show")
-@click.argument("name")
+@one_robot.robot_name
 @click.option("--explain", is_flag=True, help="Show every line of the file that says a setting; the last one counts.")
 @options.project
 @options.robots
@@ -120,7 +120,7 @@ def _title(robot: Robot) -> str:
 
 
 @command.command("trust")
-@click.argument("name")
+@one_robot.robot_name
 @click.option("--replace", is_flag=True, help="Pin the key although another one is pinned.")
 @options.project
 @options.robots

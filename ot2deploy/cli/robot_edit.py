@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ot2deploy.cli import options
+from ot2deploy.cli import one_robot, options
 from ot2deploy.cli.result import Answer, Shown, lines
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def add(
 
 
 @click.command("remove")
-@click.argument("name")
+@one_robot.robot_name
 @options.project
 @options.robots
 @options.output

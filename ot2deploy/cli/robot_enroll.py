@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from builder.errors import UsageFailure
-from ot2deploy.cli import options
+from ot2deploy.cli import completing, options
 from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Answer, Shown, lines, table
 
@@ -76,7 +76,7 @@ def _asked(text: str, **how: Any) -> str:
 
 
 @click.command("enroll")
-@click.argument("name", required=False, default="")
+@click.argument("name", required=False, default="", shell_complete=completing.robot)
 @click.option("--key", type=click.Path(path_type=Path), metavar="FILE.pub",
     help="Let this public key in on the robots of the inventory, over SSH: a second computer's key.",
 )  # fmt: skip

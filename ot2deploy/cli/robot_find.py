@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ot2deploy.cli import options
-from ot2deploy.cli.one_robot import one_robot, visiting
+from ot2deploy.cli.one_robot import one_robot, robot_name, visiting
 from ot2deploy.cli.outcomes import failed
 from ot2deploy.cli.result import Answer, Shown, lines, table
 
@@ -46,7 +46,7 @@ def _row(outcome: Outcome[Checked]) -> tuple[str, ...]:
 
 
 @click.command("find")
-@click.argument("name")
+@robot_name
 @click.option(
     "--scan", default="", metavar="PLACES",
     help="Where to look: addresses, ADDRESS:PORT of HTTP APIs, and networks such as 192.168.1.0/24, with commas.",

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from ot2deploy.cli import one_robot
+from ot2deploy.cli import completing, one_robot
 from ot2deploy.cli.result import Answer, Shown, lines
 
 
 @click.command("freeze")
 @click.option(
-    "--env", "environments", multiple=True, metavar="ENVIRONMENT",
+    "--env", "environments", multiple=True, metavar="ENVIRONMENT", shell_complete=completing.environment,
     help="What is in this environment of ours, instead. May be given again.",
 )  # fmt: skip
 @click.option("--by-hand", is_flag=True, help="With --env: what was installed by hand, too.")
