@@ -10,8 +10,9 @@ from importlib.resources.abc import Traversable
 
 from builder.files import sha256_bytes
 
-# Package, and which of its modules travel (None: all). The two outer packages travel without their own code.
+# The packages whose modules travel; the two outer ones travel without their own code.
 PARTS = {"ot2deploy.agent": "ot2deploy/agent", "builder.checks": "builder/checks"}
+APART = ("packages.py",)  # comes to a robot on standard input, alone
 EMPTY = ("ot2deploy/__init__.py", "builder/__init__.py")
 ENTRY = """import sys
 
@@ -45,4 +46,5 @@ def build() -> tuple[bytes, str]:
 
 
 def _sources(package: str) -> list[Traversable]:
-    return [entry for entry in files(package).iterdir() if entry.is_file() and entry.name.endswith(".py")]
+    modules = [entry for entry in files(package).iterdir() if entry.is_file() and entry.name.endswith(".py")]
+    return [entry for entry in modules if entry.name not in APART]

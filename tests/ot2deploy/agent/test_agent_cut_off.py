@@ -68,6 +68,26 @@ def test_who_takes_over_the_lock_writes_the_line(robot: Any, wheel: Callable[...
     assert (robot.base / "lock").read_bytes() == b""
 
 
+def test_a_switch_whose_line_could_not_be_written_gets_it_from_the_next_run(
+    robot: Any, wheel: Callable[..., Any]
+) -> None:
+    agent = robot.begin()
+    first = robot.push(agent, [wheel()])
+    second = robot.push(agent, [wheel("demo", "2.0")])
+    path = robot.base / "journal"
+    path.rename(robot.base / "kept")
+    path.mkdir()  # a file system that refuses the line
+    answer = agent.ask("switch", environment="demo", digest=first["digest"])
+    assert (answer["type"], answer["code"]) == ("error", "robot-io")
+    assert agent.close() == 0
+    path.rmdir()
+    (robot.base / "kept").rename(path)
+    robot.begin(run="run-2").close()
+    last = journal.read(str(path))[-1]
+    assert (last["op"], last["digest"], last["previous"]) == ("switch", first["digest"], second["digest"])
+    assert (robot.base / "lock").read_bytes() == b""
+
+
 def test_a_complete_release_leaves_no_first_parts_of_files(robot: Any, wheel: Callable[..., Any]) -> None:
     agent = robot.begin()
     for kind in ("wheels", "packs"):
