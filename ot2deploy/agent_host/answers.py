@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from ot2deploy.errors import (
     SharedConflict,
     TransferFailure,
 )
+from ot2deploy.inventory import Robot
 
 BY_CODE: Mapping[str, type[RobotFailure]] = {
     "agent-too-new": AgentTooNew,
@@ -43,6 +45,9 @@ BY_CODE: Mapping[str, type[RobotFailure]] = {
     "wrong-python": InstallFailed,
 }
 
+# Commands in the agent's advice: it knows neither the robot's name nor the inventory.
+ABOUT_ENVIRONMENT = re.compile(r"ot2deploy rollback [a-z0-9._-]+(?= --to )")
+ABOUT_ROBOT = re.compile(r"(ot2deploy robot [a-z]+) NAME")
 LINES, LETTERS = 200, 4000  # of an error that are kept: no robot of ours says more
 
 
@@ -64,3 +69,9 @@ def failure_of(robot: str, message: Mapping[str, Any]) -> RobotFailure:
     failure.agent_code = code
     failure.values = values
     return failure
+
+
+def addressed(advice: str, robot: Robot) -> str:
+    """The agent's advice with commands that are about this robot, and can be pasted."""
+    advice = ABOUT_ENVIRONMENT.sub(lambda found: f"{found[0]} --limit {robot.name}{robot.file_option}", advice)
+    return ABOUT_ROBOT.sub(lambda found: f"{found[1]} {robot.name}{robot.file_option}", advice)

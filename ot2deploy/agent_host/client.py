@@ -13,9 +13,9 @@ from typing import Any
 from builder.events import Event, Report, silent
 from builder.store import Blob
 from ot2deploy.agent_host import archive, shapes
-from ot2deploy.agent_host.answers import failure_of
+from ot2deploy.agent_host.answers import addressed, failure_of
 from ot2deploy.agent_host.transfer import Sent, Transfer
-from ot2deploy.errors import AgentFailure, ConnectionLost, DiskFull, Locked, RobotUnsupported
+from ot2deploy.errors import AgentFailure, ConnectionLost, DiskFull, Locked, RobotFailure, RobotUnsupported
 from ot2deploy.inventory import Robot
 from ot2deploy.runs.record import who
 from ot2deploy.transport import Session, Stream, script, wording
@@ -230,7 +230,9 @@ def open_agent(
             # Our own connection broke off before, and the agent behind it has not noticed yet: it does within 30 s.
             agent.request("begin", **asked, wait=True)
         yield agent
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, RobotFailure):
+            error.next = addressed(error.next, robot)
         agent.abandon()
         raise
     agent.close()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -252,3 +253,14 @@ def test_every_code_of_the_table_stands_for_a_robot_failure():
         assert type(failure) is kind
         assert isinstance(failure, RobotFailure)
         assert failure.lines()[0] == "otto: so"
+
+
+def test_commands_that_the_agent_advises_are_about_the_robot_and_nothing_else_is_touched():
+    from ot2deploy.agent_host.answers import addressed
+    from ot2deploy.inventory import Robot
+
+    otto = Robot(name="otto", address="192.168.1.10", file=Path("/labs/lab.yaml"))
+    advice = "Make room on the robot (ot2deploy robot clean NAME; logs under /var) and push again."
+    assert "(ot2deploy robot clean otto --robots /labs/lab.yaml; logs" in addressed(advice, otto)
+    ours = "Run: ot2deploy rollback a-b --limit otto --to 123   or push it again."
+    assert addressed(ours, otto) == ours

@@ -216,6 +216,9 @@ def test_rollback_needs_neither_store_nor_index(ready, monkeypatch, tmp_path):
     (row,) = ready.run("rollback", "plates")["robots"]
     assert (row["result"]["current"], row["result"]["previous"]) == (ready.first, second)
     assert works(ready, ready.first)
+    (row,) = ready.run("rollback", "plates", status=1)["robots"]
+    command = f"ot2deploy rollback plates --limit r1 --robots {ready.lab.path} --to {second[:12]}"
+    assert row["error"]["next"] == f"Name the one you want: {command}"
     (row,) = ready.run("rollback", "plates", "--to", second[:8])["robots"]
     assert row["result"]["current"] == second
     journal = [json.loads(line) for line in (ready.lab.base() / "journal").read_text().splitlines()]
