@@ -25,6 +25,11 @@ class Afterwards:
     kernel: bool = False
     restart: bool = False
 
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to do."""
+        return self.kernel or self.restart
+
 
 def kernel_findings(robot: Robot, bundle: Bundle, wanted: Afterwards) -> tuple[NoKernel, ...]:
     """Why a bundle cannot become a kernel, before anything is sent; pure."""

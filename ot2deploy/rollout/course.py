@@ -44,6 +44,7 @@ BROKEN = (CheckFailed, InstallFailed, RolledBack, TransferFailure, AgentFailure)
 class Shared:
     """What the courses of a push have in common. `record` is None for a dry run, `deadline` (monotonic seconds) the
     moment until which busy robots are waited for, or None. `met` is told each bundle when a robot first needs it.
+    With `finishing` a robot that was switched has what is wanted `afterwards` done in a step of its own.
     """
 
     fleet: Fleet
@@ -56,6 +57,7 @@ class Shared:
     offline: bool = False
     deadline: float | None = None
     afterwards: Afterwards = field(default_factory=Afterwards)
+    finishing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ class Course:
 
     def _tried(self, step: Step) -> Verdict:
         try:
-            if step is not Step.UNDO:
+            if step not in (Step.UNDO, Step.FINISH):  # whatever stops a push, no robot is left half-way by it
                 self.shared.halt.check()
             return self._take(step)
         except Halted:
@@ -111,6 +113,8 @@ class Course:
             return self._undo()
         if step is Step.SWITCH:
             return self._switch()
+        if step is Step.FINISH:
+            return self._finish()
         ready = self._ready = self._prepare()
         plan = ready.plan
         if step is Step.LOOK:
@@ -213,7 +217,14 @@ class Course:
     def _switched(self, ready: Prepared) -> Verdict:
         action = ready.plan.action
         self._row(DONE[action])
-        return self._afterwards(ready, Verdict.SAME if action is Action.VERIFY else Verdict.DONE)
+        if action is Action.VERIFY:
+            return self._afterwards(ready, Verdict.SAME)
+        return Verdict.DONE if self.shared.finishing else self._afterwards(ready, Verdict.DONE)
+
+    def _finish(self) -> Verdict:
+        ready = self._ready
+        assert ready is not None, "switched before it is finished"
+        return self._afterwards(ready, Verdict.DONE)
 
     def _afterwards(self, ready: Prepared, verdict: Verdict) -> Verdict:
         """What was asked for beyond the release, which is current by now and stays so whatever fails here."""

@@ -17,6 +17,7 @@ class Step(StrEnum):
     STAGE = "stage"  # look, send, install, check; what is current stays
     SWITCH = "switch"  # make it current, check again
     UNDO = "undo"  # make the release before current again
+    FINISH = "finish"  # what is done once the release stays current for good: a kernel, a restart
 
 
 class Verdict(StrEnum):
@@ -44,12 +45,14 @@ class Planner:
     """Says which tasks come next, after each that ended.
 
     `robots` are in the inventory's order. With `waiting` busy robots are switched when they are idle, else they stay
-    staged. `stopped` says why no more is begun; "" while that goes on. `waves` are those begun so far.
+    staged. With `finishing` those that were switched have a last step, once none is taken back any more. `stopped` says
+    why no more is begun; "" while that goes on. `waves` are those begun so far.
     """
 
     robots: Sequence[str]
     policy: Policy
     waiting: bool = False
+    finishing: bool = False
     stopped: str = ""
     waves: list[tuple[str, ...]] = field(default_factory=list)
     switched: list[str] = field(default_factory=list)
@@ -67,7 +70,7 @@ class Planner:
     def ended(self, task: Task, verdict: Verdict) -> list[Task]:
         """The tasks that follow from the end of one. None that are open and none here: the roll-out is over."""
         self._open.discard(task.robot)
-        if task.step is Step.UNDO:
+        if task.step in (Step.UNDO, Step.FINISH):
             return []
         if verdict is Verdict.BROKEN:
             self._break(task.robot)
@@ -117,7 +120,7 @@ class Planner:
                 return self._submit(busy, Step.SWITCH)
             self._ready = busy
             return self._next()
-        return []
+        return self._submit(self.switched, Step.FINISH) if self.finishing else []
 
     def _wave(self, wave: Sequence[str]) -> list[Task]:
         self.waves.append(tuple(wave))

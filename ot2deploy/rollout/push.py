@@ -67,16 +67,21 @@ def push(request: PushRequest) -> PushResult:
     """
     start = time.monotonic()
     robots = request.fleet.robots
-    bundles = robot_bundles(request)
+    with _interrupts_told(None):
+        bundles = robot_bundles(request)
     record = None if request.dry_run else _record(request, bundles)
     halt = Halt()
+    finishing = request.policy.all_or_none and request.afterwards.any
     shared = Shared(
         fleet=request.fleet, bundles=bundles, record=record, halt=halt, slots=_slots(request), method=request.method,
         offline=request.offline, met=_Releases(record),
         deadline=None if request.wait_idle is None else start + request.wait_idle, afterwards=request.afterwards,
+        finishing=finishing,
     )  # fmt: skip
     courses = {robot.name: Course(shared, request.fleet.links[robot.name]) for robot in robots}
-    planner = Planner(robots=tuple(courses), policy=request.policy, waiting=request.wait_idle is not None)
+    planner = Planner(
+        robots=tuple(courses), policy=request.policy, waiting=request.wait_idle is not None, finishing=finishing
+    )
     executor = LocalThreads(lambda task: courses[task.robot].take(task.step), request.fleet.at_once)
     with _interrupts_told(record), on_interrupt(halt, lambda: _tell_stop(request)):
         if record is None:
@@ -191,12 +196,15 @@ def _tell_stop(request: PushRequest) -> None:
 
 @contextmanager
 def _interrupts_told(record: RunRecord | None) -> Iterator[None]:
-    """Records an interrupt, and says what it means for the robots. Raises Interrupted in its place."""
+    """Records an interrupt, and says what it means for the robots. Raises Interrupted in its place.
+
+    Without a record no robot is changed: none was begun yet, or it is a dry run.
+    """
     try:
         yield
     except KeyboardInterrupt:
         if record is None:
-            raise
+            raise Interrupted("interrupted: nothing was changed on any robot", next="Push the same again.") from None
         record.add("interrupted")
         raise Interrupted(
             "interrupted",

@@ -159,6 +159,16 @@ def test_a_second_interrupt_ends_a_push_to_several_robots_at_once(workplace_of):
     assert workplace.lab.current("plates", "r1") is None
 
 
+def test_an_interrupt_before_a_robot_is_begun_says_that_none_was_changed(workplace, monkeypatch):
+    def interrupted(_request):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ot2deploy.rollout.push.open_bundles", interrupted)
+    workplace.environment("plates", workplace.wheel("plates"))
+    assert "nothing was changed on any robot" in workplace.run("push", "plates", status=130)["what"]
+    assert workplace.run("history", "--runs")["runs"] == []
+
+
 def test_the_first_interrupt_lets_each_robots_step_end_and_reports(workplace_of, tmp_path):
     workplace = workplace_of(3)
     go = tmp_path / "go"

@@ -21,8 +21,8 @@ def lab(workplace):
     return workplace
 
 
-def kernels(workplace) -> Path:
-    return workplace.lab.root("r1") / "var/lib/jupyter/data/kernels"
+def kernels(workplace, name="r1") -> Path:
+    return workplace.lab.root(name) / "var/lib/jupyter/data/kernels"
 
 
 def test_a_pushed_environment_is_offered_by_jupyter(lab):
@@ -61,6 +61,23 @@ def test_a_robot_without_jupyter_is_told_and_has_the_release(lab):
     row = lab.push("plates", "--kernel", status=1)
     assert "Jupyter" in row["error"]["what"]
     assert lab.lab.current("plates") is not None
+
+
+def test_all_or_none_offers_no_kernel_of_a_release_that_is_taken_back(workplace_of):
+    two = workplace_of(2)
+    ipykernel = two.wheel("ipykernel", files={"ipykernel_launcher.py": LAUNCHER.encode()})
+    two.environment("plates", two.wheel("plates"), ipykernel, more="checks:\n  live:\n    - program: live.py")
+    live = two.directory / "environments" / "plates" / "live.py"
+    live.write_text("import sys\nsys.exit('lab/r2/root' in sys.prefix)\n")
+    options = ("--canary", "1", "--all-or-none", "--kernel")
+    rows = two.push("plates", *options, status=4)
+    assert [(row["outcome"], row["kernel"]) for row in rows.values()] == [("rolled back", None)] * 2
+    assert not kernels(two).exists()
+    live.write_text("")
+    rows = two.push("plates", *options)
+    assert [(row["outcome"], row["kernel"]) for row in rows.values()] == [("switched", "ot2deploy-plates")] * 2
+    assert kernels(two).exists()
+    assert kernels(two, "r2").exists()
 
 
 @pytest.mark.network

@@ -160,6 +160,14 @@ def test_all_or_none_without_waves_stops_at_the_first_failure():
     assert done == [("r1", Step.WHOLE), ("r2", Step.WHOLE), ("r1", Step.UNDO)]
 
 
+def test_a_last_step_is_taken_once_no_robot_is_taken_back_any_more():
+    planner = Planner(robots=TEN[:3], policy=policy("1", all_or_none=True), finishing=True)
+    done = rolled(planner, {("r2", Step.STAGE): Verdict.SAME})
+    assert done[-3:] == [("r3", Step.SWITCH), ("r1", Step.FINISH), ("r3", Step.FINISH)]
+    planner = Planner(robots=TEN[:3], policy=policy("1", all_or_none=True), finishing=True)
+    assert robots(rolled(planner, {("r3", Step.SWITCH): Verdict.BROKEN}), Step.FINISH) == []
+
+
 def test_a_push_that_a_person_stops_takes_nothing_back():
     planner = Planner(robots=TEN[:3], policy=policy(all_or_none=True))
     planner.begin()
