@@ -152,7 +152,8 @@ def _holds(specifier: str, version: str) -> bool:
 
 def _enough(specifier: str) -> list[str]:
     """A version that fits a specifier, among those that it names and the next ones."""
-    named = [Version(one.version.removesuffix(".*")) for one in SpecifierSet(specifier)]
+    texts = [_normal(one.version.removesuffix(".*")) for one in SpecifierSet(specifier)]
+    named = [Version(text) for text in texts if text]
     tried = [str(version) for one in named for version in (one, f"{one}.1", one.major + 1, f"{one}.post1")]
     return [version for version in tried if _holds(specifier, version)][:1]
 

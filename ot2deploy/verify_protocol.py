@@ -93,7 +93,7 @@ def judge(target: Target, comments: Iterable[str], errors: Iterable[str]) -> Ite
             why = _elsewhere(target, file)
         yield {
             "name": f"import {module}", "kind": "protocol", "ok": not why, "seconds": 0.0, "file": file,
-            "version": found.get("version") or (target.versions.get(module, "") if not why else ""),
+            "version": str(found.get("version") or "") or (target.versions.get(module, "") if not why else ""),
             "output": "", "why": why,
         }  # fmt: skip
 
@@ -103,9 +103,9 @@ def _said(comments: Iterable[str]) -> Iterator[Mapping[str, Any]]:
         if comment.startswith(MARK):
             try:
                 found = json.loads(comment[len(MARK) :])
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(found, dict) and "module" in found:
+            if isinstance(found, dict) and isinstance(found.get("module"), str):
                 yield found
 
 

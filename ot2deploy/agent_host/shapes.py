@@ -29,7 +29,8 @@ def _flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _text(value: Any) -> bool:
+def text(value: Any) -> bool:
+    """Whether it is a string."""
     return isinstance(value, str)
 
 
@@ -41,8 +42,8 @@ def _seconds(value: Any) -> bool:
     return type(value) in (int, float) and 0 <= value <= LARGEST
 
 
-def _rows(**fields: Shape) -> Shape:
-    """A list of objects that have these fields."""
+def rows(**fields: Shape) -> Shape:
+    """The shape of a list of objects that have these fields."""
 
     def shape(value: Any) -> bool:
         return isinstance(value, list) and all(
@@ -65,24 +66,24 @@ def _object_or_none(value: Any) -> bool:
     return value is None or isinstance(value, dict)
 
 
-PROGRAMS = _rows(pid=_count, name=_text, environments=_list(_text))
+PROGRAMS = rows(pid=_count, name=text, environments=_list(text))
 # For each request the fields that we read of its result.
 RESULTS: Mapping[str, Mapping[str, Shape]] = {
-    "need": {"missing": _rows(sha256=_digest, offset=_count)},
+    "need": {"missing": rows(sha256=_digest, offset=_count)},
     "install": {"seconds": _spent},
-    "verify": {"results": _rows(name=_text, kind=_text, ok=_flag, why=lambda value: value is None or _text(value))},
+    "verify": {"results": rows(name=text, kind=text, ok=_flag, why=lambda value: value is None or text(value))},
     "switch": {"previous": _digest_or_none},
     "rollback": {"current": _digest_or_none, "previous": _digest_or_none},
     "remove": {
         "current": _digest_or_none, "releases": _list(_digest), "blobs": _count, "bytes": _count, "programs": PROGRAMS,
     },
-    "purge": {"environments": _list(_text), "left": _list(_text), "programs": PROGRAMS},
-    "unlock": {"state": _text, "holder": _object_or_none},
-    "journal": {"lines": _rows()},
+    "purge": {"environments": _list(text), "left": _list(text), "programs": PROGRAMS},
+    "unlock": {"state": text, "holder": _object_or_none},
+    "journal": {"lines": rows()},
     "collect": {
-        "releases": _rows(environment=_text, digest=_digest, bytes=_count), "blobs": _count, "agents": _count,
+        "releases": rows(environment=text, digest=_digest, bytes=_count), "blobs": _count, "agents": _count,
         "bytes": _count, "free": _count, "programs": PROGRAMS,
-        "kept": _rows(environment=_text, digest=_digest, why=_text),
+        "kept": rows(environment=text, digest=_digest, why=text),
     },
-    "kernel": {"kernel": _text},
+    "kernel": {"kernel": text},
 }  # fmt: skip

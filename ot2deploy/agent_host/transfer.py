@@ -122,7 +122,9 @@ class Transfer:
         except TransferFailure as failure:
             if one.tries >= TRIES:
                 raise
-            offset = 0 if failure.agent_code == "blob-sha256" else int(failure.values.get("offset", 0))
+            offset = 0 if failure.agent_code == "blob-sha256" else failure.values.get("offset", 0)
+            if type(offset) is not int or not 0 <= offset <= one.blob.size:
+                raise
             self.total += one.blob.size - offset
             self._send(Going(blob=one.blob, offset=offset, tries=one.tries + 1))
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from ot2deploy.agent_host.shapes import rows, text
 from ot2deploy.errors import CommandFailure
 from ot2deploy.inventory import Robot
 from ot2deploy.transport import Session, command
+
+WHEELS, CHECKS, IMPORTS = rows(name=text, version=text), rows(kind=text), rows(module=text)
 
 
 def read_manifest(session: Session, robot: Robot, environment: str, digest: str) -> Mapping[str, Any]:
@@ -17,13 +20,23 @@ def read_manifest(session: Session, robot: Robot, environment: str, digest: str)
     printed = session.run(command("cat", path)).stdout
     try:
         value = json.loads(printed)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, dict):
+    if not _is_manifest(value):
         raise CommandFailure(
             f"the manifest of release {digest[:12]} of {environment} cannot be read",
             subject=robot.name,
             why=f"{path} is damaged.",
             next=f"Push what {environment} was made from.",
         )
-    return value
+    return cast("Mapping[str, Any]", value)
+
+
+def _is_manifest(value: Any) -> bool:
+    """Whether it has what is read of one."""
+    if not isinstance(value, dict) or not isinstance(value.get("checks"), dict):
+        return False
+    parts = [part or [] for part in value["checks"].values()]
+    return WHEELS(value.get("wheels")) and all(
+        CHECKS(part) and IMPORTS([check for check in part if check["kind"] == "import"]) for part in parts
+    )

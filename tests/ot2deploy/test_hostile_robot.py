@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from builder.printable import printable
+from builder.store import Blob
 from ot2deploy.agent_host import client, shapes
 from ot2deploy.agent_host.archive import build
 from ot2deploy.agent_host.client import AgentSession, open_agent
 from ot2deploy.cli import render
 from ot2deploy.cli.result import Answer, Shown, lines
-from ot2deploy.errors import AgentFailure, CommandFailure, RobotFailure
+from ot2deploy.errors import AgentFailure, CommandFailure, RobotFailure, TransferFailure
 from ot2deploy.robots.probe import are_facts, probe
 from ot2deploy.transport import channel, ssh
 from ot2deploy.transport.ssh import connect
@@ -127,6 +128,21 @@ def test_a_result_that_is_none_names_its_request(python: Callable[[str], Any]) -
         open_agent(session, robot, run="r", environment="demo", fingerprint="f") as agent,
     ):
         agent.request("switch", environment="demo", digest="0" * 64)
+
+
+@pytest.mark.parametrize("offset", ["x", -1, 1 << 50, None])
+def test_an_offset_that_is_none_ends_the_transfer(python: Callable[[str], Any], tmp_path: Path, offset: Any) -> None:
+    (tmp_path / "w.whl").write_bytes(b"wheel")
+    blob = Blob(filename="w.whl", sha256="0" * 64, size=5, path=tmp_path / "w.whl")
+    missing = {"type": "result", "missing": [{"sha256": blob.sha256, "offset": 0}]}
+    refused = {"type": "error", "code": "blob-offset", "what": "no", "data": {"offset": offset}}
+    robot = python(says(HELLO, {"type": "result", "holder": None, "swept": []}, missing, refused))
+    with (
+        connect(robot) as session,
+        pytest.raises(TransferFailure, match="no"),
+        open_agent(session, robot, run="r", environment="demo", fingerprint="f") as agent,
+    ):
+        agent.send("wheels", [blob])
 
 
 @pytest.mark.parametrize(

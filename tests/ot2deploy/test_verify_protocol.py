@@ -92,6 +92,14 @@ def test_an_api_that_does_not_answer_is_told(shared, robot):
     assert "robot find r1" in error["next"]
 
 
+def test_a_manifest_that_is_none_is_told(shared):
+    path = shared.lab.base() / "envs/shared/current/manifest.json"
+    good = json.loads(path.read_text())
+    for change in ({"wheels": [{}]}, {"wheels": 5}, {"checks": {"live": [{"kind": "import"}]}}):
+        path.write_text(json.dumps({**good, **change}))
+        assert "is damaged" in verified(shared, status=1)["error"]["why"]
+
+
 def test_it_goes_with_no_other_kind_of_check(workplace):
     assert "--deep" in workplace.run("verify", "plates", "--protocol", "--deep", status=2)["what"]
 
@@ -119,7 +127,9 @@ def test_where_a_module_came_from_decides(found, why):
     assert why in result["why"]
 
 
-@pytest.mark.parametrize("comments", [[], ["ot2deploy {"], ["something else"], ["ot2deploy []"]])
+@pytest.mark.parametrize(
+    "comments", [[], ["ot2deploy {"], ["something else"], ["ot2deploy []"], ['ot2deploy {"module": []}']]
+)
 def test_a_protocol_that_says_nothing_has_failed(comments):
     (result,) = judge(TARGET, comments, ["SyntaxError: bad"])
     assert (result["ok"], result["why"]) == (False, "SyntaxError: bad")
