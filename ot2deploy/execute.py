@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from ot2deploy import advice, fleet
-from ot2deploy.agent_host.client import agent_command, ensure_agent, frame
+from ot2deploy.agent_host.arrival import agent_command, ensure_agent
+from ot2deploy.agent_host.client import frame
 from ot2deploy.errors import ConnectionLost
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ot2deploy import fleet
-from ot2deploy.agent_host.client import is_there, reading
+from ot2deploy.agent_host.arrival import is_there
+from ot2deploy.agent_host.client import reading
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
 from ot2deploy.transport import Session

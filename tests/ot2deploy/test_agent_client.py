@@ -11,7 +11,8 @@ import pytest
 from builder.files import sha256_file
 from builder.store import Blob
 from ot2deploy.agent_host import archive, client
-from ot2deploy.agent_host.client import agent_command, ensure_agent, frame, open_agent
+from ot2deploy.agent_host.arrival import MISSING, agent_command, ensure_agent
+from ot2deploy.agent_host.client import frame, open_agent
 from ot2deploy.errors import (
     AgentFailure,
     AgentTooNew,
@@ -237,11 +238,11 @@ def test_a_full_disk_is_said_before_anything_is_begun(embedded_lab, monkeypatch)
 
 def test_the_exec_mode_answers_over_the_same_command(embedded_robot):
     with connect(embedded_robot) as session:
-        assert session.run(agent_command(embedded_robot, "exec")).status == client.MISSING
+        assert session.run(agent_command(embedded_robot, "exec")).status == MISSING
         ensure_agent(session, embedded_robot)
         asked = {"base": embedded_robot.base, "root": embedded_robot.root, "environment": "none", "argv": ["x"]}
         done = session.run(agent_command(embedded_robot, "exec"), input=frame("J", json.dumps(asked).encode()))
-    assert done.status not in (0, client.MISSING)
+    assert done.status not in (0, MISSING)
     assert "none" in done.error
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from builder.checks import facts as facts_module
-from ot2deploy.agent_host.client import ensure_agent, open_agent
+from ot2deploy.agent_host.arrival import ensure_agent
+from ot2deploy.agent_host.client import open_agent
 from ot2deploy.errors import AgentTooNew, CommandFailure, RobotUnsupported
 from ot2deploy.inventory import Robot
 from ot2deploy.robots import state as robot_state

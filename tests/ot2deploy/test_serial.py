@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ot2deploy.agent_host.client import ensure_agent
+from ot2deploy.agent_host.arrival import ensure_agent
 from ot2deploy.errors import AnotherRobot
 from ot2deploy.inventory import Robot
 from ot2deploy.robots.probe import read_state
