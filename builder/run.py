@@ -99,7 +99,7 @@ def run(
         _kill(process)
         raise
     finally:
-        _forget(process)
+        _forget(process, told=not terminal)
     stdout, stderr = ((text or b"").decode(errors="replace") for text in (out, err))
     finished = Finished(argv=words, status=process.returncode, stdout=stdout, stderr=stderr)
     if check and finished.status != 0:
@@ -228,11 +228,12 @@ def _started(
             raise ToolFailure(what, argv=words, subject=subject) from error
 
 
-def _forget(process: subprocess.Popen[bytes]) -> None:
+def _forget(process: subprocess.Popen[bytes], *, told: bool) -> None:
     """What has ended is nobody's to end any more: its number may soon be another's."""
     with _guard:
         _children.discard(process)
-        _tell(_watchdog(), "-", process)
+        if told:  # taking away what the watchdog was not told of would double its list each time
+            _tell(_watchdog(), "-", process)
 
 
 def _tell(watchdog: subprocess.Popen[bytes] | None, sign: str, process: subprocess.Popen[bytes]) -> None:

@@ -133,3 +133,13 @@ def test_what_we_run_does_not_outlive_us_when_we_are_killed(fifo: Path) -> None:
         caller.kill()
         caller.wait()
         assert alive.read() == b""
+
+
+def test_many_programs_at_the_terminal_keep_the_watchdog_from_nothing() -> None:
+    """It was not told of their beginnings, but of their ends: its list doubled with each, and so did our own end."""
+    code = "from builder.run import run\nfor _ in range(40): run(['true'], timeout=60, terminal=True)\n"
+    root = Path(builder.__file__).parent.parent
+    subprocess.run(
+        [sys.executable, "-c", code + "run(['true'], timeout=60)"],
+        env={**os.environ, "PYTHONPATH": str(root)}, check=True, timeout=60,
+    )  # fmt: skip
