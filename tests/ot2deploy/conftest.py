@@ -11,6 +11,10 @@
         workplace.environment("plates", workplace.wheel("plates", "1.0"))     environments of hand-made wheels, no index
         workplace.push("plates")                                              the real command, on one embedded robot
 
+    def test_w(machine, workplace_of):
+        workplace = workplace_of(http_port=machine.port); machine.lab = workplace.lab      r1 with its HTTP API
+        machine.runs, machine.restarts, machine.api.down ...                              what it does (robot_api.py)
+
 They are ended with the test. A robot takes about 0.1 s, its server 0.2 s; any number of tests may run side by side.
 """
 
@@ -30,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from robot_api import RobotApi, serving
 from wheel_factory import make_wheel
 
 import ot2deploy
@@ -293,3 +298,10 @@ def workplace_of(
 def workplace(workplace_of: Callable[..., Workplace]) -> Workplace:
     """A Workplace with one robot."""
     return workplace_of()
+
+
+@pytest.fixture
+def machine() -> Iterator[RobotApi]:
+    """The HTTP API of r1, for a test to say what it does; its `lab` is to be set before it is restarted."""
+    with serving(RobotApi()) as served:
+        yield served

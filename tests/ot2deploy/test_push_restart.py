@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from robot_api import RobotApi, serving
 
 RUN = {"id": "run-1", "status": "running", "current": True}
-
-
-@pytest.fixture
-def machine():
-    with serving(RobotApi()) as served:
-        yield served
 
 
 @pytest.fixture

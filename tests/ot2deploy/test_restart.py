@@ -5,16 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from robot_api import RobotApi, serving
 
 from ot2deploy.errors import AnotherRobot, ApiFailure, NotBack
 from ot2deploy.robots.restart import restart
-
-
-@pytest.fixture
-def machine():
-    with serving(RobotApi()) as served:
-        yield served
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import re
 
 import pytest
-from robot_api import RobotApi, serving
 
 from ot2deploy.verify_protocol import Target, judge, protocol
 
@@ -17,16 +16,10 @@ TARGET = Target(
 
 
 @pytest.fixture
-def robot():
-    with serving(RobotApi()) as machine:
-        yield machine
-
-
-@pytest.fixture
-def shared(robot, workplace_of):
+def shared(machine, workplace_of):
     """A workplace whose robot shares `plates` with protocols."""
-    workplace = workplace_of(http_port=robot.port)
-    robot.lab = workplace.lab
+    workplace = workplace_of(http_port=machine.port)
+    machine.lab = workplace.lab
     workplace.environment("plates", workplace.wheel("plates", "1.5"))
     workplace.push("plates", "--shared")
     return workplace
@@ -43,11 +36,11 @@ def verified(workplace, status=0, environment="shared"):
     return row
 
 
-def test_protocols_get_what_is_shared(shared, robot):
+def test_protocols_get_what_is_shared(shared, machine):
     (check,) = verified(shared)["result"]["checks"]
     assert (check["name"], check["ok"], check["version"]) == ("import plates", True, "1.5")
     assert f"/releases/{shared.lab.current('shared')}/lib/" in check["file"]
-    assert robot.api.protocols == {}  # nothing of ours stays in the App's list
+    assert machine.api.protocols == {}  # nothing of ours stays in the App's list
 
 
 def test_a_module_that_protocols_do_not_get_is_told(shared):
@@ -63,8 +56,8 @@ def test_a_module_of_the_system_that_wins_is_told(shared):
     assert f"protocols get it from {system.resolve()}/plates.py" in row["error"]["what"]
 
 
-def test_an_isolated_environment_is_not_for_protocols(robot, workplace_of):
-    workplace = workplace_of(http_port=robot.port)
+def test_an_isolated_environment_is_not_for_protocols(machine, workplace_of):
+    workplace = workplace_of(http_port=machine.port)
     workplace.environment("plates", workplace.wheel("plates"))
     workplace.push("plates")
     error = verified(workplace, status=1, environment="plates")["error"]
@@ -72,21 +65,21 @@ def test_an_isolated_environment_is_not_for_protocols(robot, workplace_of):
     assert "--shared" in error["next"]
 
 
-def test_another_robot_behind_the_http_port_is_asked_nothing(shared, robot):
-    robot.serial = "OT2SIMother"
+def test_another_robot_behind_the_http_port_is_asked_nothing(shared, machine):
+    machine.serial = "OT2SIMother"
     assert verified(shared, status=1)["error"]["code"] == "another-robot"
-    assert robot.api.protocols == {}
+    assert machine.api.protocols == {}
 
 
-def test_a_robot_that_runs_a_protocol_is_left_alone(shared, robot):
-    robot.runs = [{"id": "run-1", "status": "running", "current": True}]
+def test_a_robot_that_runs_a_protocol_is_left_alone(shared, machine):
+    machine.runs = [{"id": "run-1", "status": "running", "current": True}]
     error = verified(shared, status=1)["error"]
     assert (error["code"], "run-1 is running" in error["what"]) == ("busy", True)
-    assert robot.api.protocols == {}
+    assert machine.api.protocols == {}
 
 
-def test_an_api_that_does_not_answer_is_told(shared, robot):
-    robot.api.down = True
+def test_an_api_that_does_not_answer_is_told(shared, machine):
+    machine.api.down = True
     error = verified(shared, status=1)["error"]
     assert error["code"] == "robot-api"
     assert "robot find r1" in error["next"]
