@@ -2,80 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from builder.bundle import Bundle
 from builder.errors import Failure
 from builder.events import Event
-from builder.profile import Profile
+from builder.signing import Signer
 from builder.store import Blob
-from ot2deploy import advice
 from ot2deploy.agent_host.client import AgentSession
-from ot2deploy.bundles import RobotBundles
 from ot2deploy.errors import AgentFailure, CheckFailed, InstallFailed, NotBack, RolledBack, TransferFailure
 from ot2deploy.link import Link
 from ot2deploy.robots import activity
 from ot2deploy.robots.activity import Activity
-from ot2deploy.robots.probe import RobotState, probe, read_state
-from ot2deploy.rollout import earlier_run, preflight
-from ot2deploy.rollout.afterwards import Afterwards, kernel_findings, register_kernel, restart_if_idle
+from ot2deploy.rollout import earlier_run
+from ot2deploy.rollout.afterwards import register_kernel, restart_if_idle
 from ot2deploy.rollout.clock import Clock
 from ot2deploy.rollout.deploy import Deployment, Order, Turn, deploy, undo
-from ot2deploy.rollout.executor import Slots
-from ot2deploy.rollout.halt import Halt, Halted
+from ot2deploy.rollout.halt import Halted
 from ot2deploy.rollout.outcome import RobotResult
-from ot2deploy.rollout.plan import Action, Plan, make_plan
+from ot2deploy.rollout.plan import Action, Plan
 from ot2deploy.rollout.planner import Step, Verdict
-from ot2deploy.rollout.signatures import demand
-from ot2deploy.visit import Fleet
+from ot2deploy.rollout.prepare import Common, Prepared, prepare
 
 if TYPE_CHECKING:
-    from ot2deploy.runs.record import RunRecord
+    pass
 
 DONE = {Action.INSTALL: "pushed", Action.SWITCH: "switched", Action.VERIFY: "verified"}
 # A release that failed, not a robot that could not be reached or was refused beforehand.
 BROKEN = (CheckFailed, InstallFailed, RolledBack, TransferFailure, AgentFailure)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shared:
-    """What the courses of a push have in common. `record` is None for a dry run, `deadline` (monotonic seconds) the
-    moment until which busy robots are waited for, or None. `met` is told each bundle when a robot first needs it.
-    With `finishing` a robot that was switched has what is wanted `afterwards` done in a step of its own.
-    """
-
-    fleet: Fleet
-    bundles: RobotBundles
-    record: RunRecord | None
-    halt: Halt
-    slots: Slots
-    met: Callable[[Bundle], object]
-    method: str | None = None
-    offline: bool = False
-    deadline: float | None = None
-    afterwards: Afterwards = field(default_factory=Afterwards)
-    finishing: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A robot that answered: its state, the bundle for its profile, and what would be done."""
-
-    state: RobotState
-    profile: Profile
-    bundle: Bundle
-    plan: Plan
-
-
 class Course:
     """Takes one robot through its steps. Not for several threads at once; the planner sees to that."""
 
-    def __init__(self, shared: Shared, link: Link) -> None:
-        self.shared, self.link, self.robot = shared, link, link.robot
-        self.clock = Clock(self.robot.name, shared.fleet.report)
+    def __init__(self, common: Common, link: Link) -> None:
+        self.common, self.link, self.robot = common, link, link.robot
+        self.clock = Clock(self.robot.name, common.fleet.report)
         self.row = RobotResult(robot=self.robot.name, outcome="not tried")
         self._ready: Prepared | None = None
         self._busy = ""
@@ -86,17 +49,17 @@ class Course:
         if (row := self.row).outcome != "not tried":
             what, level = (row.failure.what, "failed") if row.failure else (row.note, "done")
             end = Event(subject=row.robot, stage=row.outcome, message=what, level=level, unit="robot")
-            self.shared.fleet.report(end)
+            self.common.fleet.report(end)
         return verdict
 
     def _tried(self, step: Step) -> Verdict:
         try:
             if step not in (Step.UNDO, Step.FINISH):  # whatever stops a push, no robot is left half-way by it
-                self.shared.halt.check()
+                self.common.halt.check()
             return self._take(step)
         except Halted:
             staged = "staged" if self.row.deployment else "stopped"
-            self._row(staged if self._ready else "not tried", note=self.shared.halt.why)
+            self._row(staged if self._ready else "not tried", note=self.common.halt.why)
             return Verdict.LEFT
         except Failure as failure:
             failure.subject = failure.subject or self.robot.name
@@ -128,45 +91,23 @@ class Course:
         return self._deploy(ready, switch=not only)
 
     def _prepare(self) -> Prepared:
-        """Asks the robot what it is, gets the bundle for that, plans, and refuses what would go wrong."""
-        shared, robot = self.shared, self.robot
-        with self.clock.stage("probe"):
-            state, profile = self.link.attempt(lambda session: probe(session, robot, shared.bundles.environment))
-        with self.clock.stage("bundle", profile.name):
-            bundle = shared.bundles.for_robot(robot, self.link.attempt, profile)
-        plan = make_plan(robot, state, bundle, shared.method)
-        if plan.action is not Action.NOTHING and shared.record is not None and earlier_run.is_ours(state):
-            state = earlier_run.outlasted(state, self._look, partial(self.clock.tell, "wait"), shared.halt.wait)
-            plan = make_plan(robot, state, bundle, shared.method)
-        if plan.action is Action.INSTALL:  # only now it matters what is there already, and how much room there is
-            with self.clock.stage("probe"):
-                state = self.link.attempt(lambda session: read_state(session, robot))
-            plan = make_plan(robot, state, bundle, shared.method)
-            seen = preflight.notices(state, plan, lambda name: advice.push(name, robot, shared.fleet.project))
-            plan = replace(plan, notices=seen)
-        plan = shared.bundles.planned(robot, plan, bundle)
-        self._row("planned", plan=plan, signer=demand(robot, bundle))
-        shared.met(bundle)
-        findings = preflight.examine(robot, state, plan)
-        preflight.raise_all((*findings, *kernel_findings(robot, bundle, shared.afterwards)))
-        if plan.action in (Action.INSTALL, Action.SWITCH):
-            doing = self.link.attempt(lambda session: activity.ask(robot, session))
-            self._row("planned", note=self._said(doing))
-        return Prepared(state=state, profile=profile, bundle=bundle, plan=plan)
+        def told(*, plan: Plan, signer: Signer | None) -> None:
+            self._row("planned", plan=plan, signer=signer)
+
+        ready = prepare(self.common, self.link, self.clock, told)
+        self._row("planned", note=ready.note)
+        return ready
 
     def _settle(self, ready: Prepared) -> None:
         """Has the journal completed where the run that switched was cut off before it could do so."""
-        record, state, name = self.shared.record, ready.state, ready.plan.environment
+        record, state, name = self.common.record, ready.state, ready.plan.environment
         if record is not None and earlier_run.is_unsettled(state):
             run = record.run
             self.link.attempt(lambda session: earlier_run.settle(session, self.robot, state, run=run, environment=name))
 
-    def _look(self) -> RobotState:
-        return self.link.attempt(lambda session: read_state(session, self.robot))
-
     def _begin(self, plan: Plan) -> None:
-        if self.shared.record is not None:
-            self.shared.record.add(
+        if self.common.record is not None:
+            self.common.record.add(
                 "begin", robot=plan.robot, environment=plan.environment, digest=plan.digest, current=plan.current
             )
 
@@ -183,11 +124,11 @@ class Course:
 
     def _switch(self) -> Verdict:
         """Makes the staged release current, once the robot is idle."""
-        ready, shared = self._ready, self.shared
+        ready, common = self._ready, self.common
         assert ready is not None, "staged before it is switched"
-        if shared.deadline is not None:
+        if common.deadline is not None:
             doing = activity.wait_idle(
-                self._doing, shared.deadline, lambda now: self.clock.tell("wait", now.what), pause=shared.halt.wait
+                self._doing, common.deadline, lambda now: self.clock.tell("wait", now.what), pause=common.halt.wait
             )
             if doing.is_busy:
                 return self._stays_staged(f"busy: {doing.what}")
@@ -200,7 +141,7 @@ class Course:
         return self._switched(ready)
 
     def _stays_staged(self, busy: str) -> Verdict:
-        halted = self.shared.halt.why
+        halted = self.common.halt.why
         self._row("staged", note=busy or halted)
         if busy:
             return Verdict.BUSY
@@ -211,7 +152,7 @@ class Course:
         assert ready is not None, "switched before it is taken back"
         order = self._order(ready, stage=False, switch=False)
         self.link.attempt(lambda session: undo(session, self.robot, order, self.clock))
-        self._row("rolled back", note=self.shared.halt.why)
+        self._row("rolled back", note=self.common.halt.why)
         return Verdict.DONE
 
     def _switched(self, ready: Prepared) -> Verdict:
@@ -219,7 +160,7 @@ class Course:
         self._row(DONE[action])
         if action is Action.VERIFY:
             return self._afterwards(ready, Verdict.SAME)
-        return Verdict.DONE if self.shared.finishing else self._afterwards(ready, Verdict.DONE)
+        return Verdict.DONE if self.common.finishing else self._afterwards(ready, Verdict.DONE)
 
     def _finish(self) -> Verdict:
         ready = self._ready
@@ -228,13 +169,13 @@ class Course:
 
     def _afterwards(self, ready: Prepared, verdict: Verdict) -> Verdict:
         """What was asked for beyond the release, which is current by now and stays so whatever fails here."""
-        shared, plan, outcome = self.shared, ready.plan, self.row.outcome
+        common, plan, outcome = self.common, ready.plan, self.row.outcome
         try:
-            if shared.afterwards.kernel and shared.record is not None:
-                run, name = shared.record.run, plan.environment
+            if common.afterwards.kernel and common.record is not None:
+                run, name = common.record.run, plan.environment
                 kernel = register_kernel(self.link, run, name, ready.state, self.clock)
                 self._row(outcome, kernel=kernel)
-            if shared.afterwards.restart and plan.action in (Action.INSTALL, Action.SWITCH):
+            if common.afterwards.restart and plan.action in (Action.INSTALL, Action.SWITCH):
                 restart_if_idle(self.link, ready.state, self.clock)
                 self._row(outcome, restarted=True)
         except Failure as failure:
@@ -244,7 +185,7 @@ class Course:
         return verdict
 
     def _order(self, ready: Prepared, *, stage: bool, switch: bool) -> Order:
-        record = self.shared.record
+        record = self.common.record
         assert record is not None, "a dry run carries nothing out"
         packed = stage and ready.plan.method == "tree" and ready.plan.action is Action.INSTALL
         return Order(
@@ -261,15 +202,15 @@ class Course:
         """The bundle's wheels as trees, for the tree method."""
         from ot2deploy.engine import packs
 
-        where = self.shared.fleet
+        where = self.common.fleet
         with self.clock.stage("pack"):
             return packs(
-                ready.bundle, ready.profile, project=where.project, offline=self.shared.offline, report=where.report
+                ready.bundle, ready.profile, project=where.project, offline=self.common.offline, report=where.report
             )
 
     @cached_property
     def _turn(self) -> Turn:
-        return Turn(halt=self.shared.halt, slots=self.shared.slots, may_switch=self._may_switch)
+        return Turn(halt=self.common.halt, slots=self.common.slots, may_switch=self._may_switch)
 
     def _may_switch(self, agent: AgentSession) -> bool:
         """Whether the robot does nothing now that a switch would disturb; a run may have begun meanwhile."""
@@ -284,15 +225,6 @@ class Course:
 
     def _doing(self) -> Activity:
         return activity.ask_over(self.link, self.robot)
-
-    def _said(self, doing: Activity) -> str:
-        """What a plan says of a robot that is busy, or of which that is not known."""
-        if doing.state == "idle":
-            return ""
-        if doing.state == "unknown":
-            return f"whether it is busy is not known: {doing.what}"
-        waited = self.shared.deadline is not None
-        return f"busy: {doing.what}; it is staged, and switched {'when it is idle' if waited else 'by a later push'}"
 
     def _row(self, outcome: str, **changes: object) -> None:
         self.row = replace(

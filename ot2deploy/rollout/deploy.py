@@ -104,7 +104,7 @@ def deploy(session: Session, robot: Robot, order: Order, clock: Clock, turn: Tur
 def undo(session: Session, robot: Robot, order: Order, clock: Clock) -> None:
     """Makes current again what was so before the push. Raises RobotFailure."""
     with _agent(session, robot, order, clock) as agent, clock.stage("undo"):
-        _take_back(agent, order.plan)
+        _take_back(agent, order.plan.environment, order.plan.current)
 
 
 @contextmanager
@@ -164,10 +164,14 @@ def _checked(agent: AgentSession, order: Order, clock: Clock, turn: Turn) -> Che
 
 
 def _switch(agent: AgentSession, robot: Robot, order: Order, clock: Clock) -> str | None:
-    """Makes the release current and runs its live checks. Returns the release before; raises RolledBack."""
+    """Makes the release current and runs its live checks. Returns the release before; raises RolledBack.
+
+    One whose run was cut off between the two is taken back as well; one that has been good before stays.
+    """
     plan = order.plan
     with clock.stage("switch"):
-        previous: str | None = agent.request("switch", environment=plan.environment, digest=plan.digest)["previous"]
+        answer = agent.request("switch", environment=plan.environment, digest=plan.digest)
+    previous: str | None = answer["previous"]
     live = order.checks.get("live") or []
     if not live:
         return previous
@@ -178,10 +182,10 @@ def _switch(agent: AgentSession, robot: Robot, order: Order, clock: Clock) -> st
     except ConnectionFailure:
         raise  # nothing is known of the release; it is tried again
     except RobotFailure as failure:
-        if plan.action is Action.VERIFY:
+        if not (answer["changed"] or answer["undecided"]):
             raise
         with clock.stage("undo"):
-            again = _take_back(agent, plan)
+            again = _take_back(agent, plan.environment, previous)
         raise RolledBack(
             f"{failure.what}, after the switch; {again}",
             subject=robot.name,
@@ -206,13 +210,13 @@ def _tidy(agent: AgentSession, robot: Robot, plan: Plan, clock: Clock) -> None:
         clock.tell("clean", f"{counted(len(gone['releases']), 'older release')} removed", level="info")
 
 
-def _take_back(agent: AgentSession, plan: Plan) -> str:
+def _take_back(agent: AgentSession, environment: str, before: str | None) -> str:
     """Makes current what was so before; nothing, where there was nothing or it can run no more. Says which."""
-    if plan.current is not None:
+    if before is not None:
         with suppress(NotInstalled):
-            agent.request("rollback", environment=plan.environment, to=plan.current)
-            return f"release {plan.current[:12]} is current again"
-    agent.request("withdraw", environment=plan.environment)
+            agent.request("rollback", environment=environment, to=before)
+            return f"release {before[:12]} is current again"
+    agent.request("withdraw", environment=environment)
     return "no release is current, as before"
 
 

@@ -17,13 +17,14 @@ from ot2deploy.agent.manifest import SHARED
 from ot2deploy.bundles import Alike, Bundles, RobotBundles, from_file, is_bundle_file
 from ot2deploy.errors import Interrupted
 from ot2deploy.rollout.afterwards import Afterwards
-from ot2deploy.rollout.course import Course, Shared
+from ot2deploy.rollout.course import Course
 from ot2deploy.rollout.executor import Executor, LocalThreads, Slots
 from ot2deploy.rollout.halt import Halt, on_interrupt
 from ot2deploy.rollout.importable import Importable
 from ot2deploy.rollout.kept import asked, kept_bundles, kept_values, to_keep
 from ot2deploy.rollout.outcome import PushResult, RobotResult
 from ot2deploy.rollout.planner import Planner, Step, Task
+from ot2deploy.rollout.prepare import Common
 from ot2deploy.rollout.signatures import signed_with
 from ot2deploy.rollout.waves import Policy
 from ot2deploy.runs import Run
@@ -72,13 +73,13 @@ def push(request: PushRequest) -> PushResult:
     record = None if request.dry_run else _record(request, bundles)
     halt = Halt()
     finishing = request.policy.all_or_none and request.afterwards.any
-    shared = Shared(
+    common = Common(
         fleet=request.fleet, bundles=bundles, record=record, halt=halt, slots=_slots(request), method=request.method,
         offline=request.offline, met=_Releases(record),
         deadline=None if request.wait_idle is None else start + request.wait_idle, afterwards=request.afterwards,
         finishing=finishing,
     )  # fmt: skip
-    courses = {robot.name: Course(shared, request.fleet.links[robot.name]) for robot in robots}
+    courses = {robot.name: Course(common, request.fleet.links[robot.name]) for robot in robots}
     planner = Planner(
         robots=tuple(courses), policy=request.policy, waiting=request.wait_idle is not None, finishing=finishing
     )

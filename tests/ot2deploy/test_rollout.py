@@ -119,7 +119,7 @@ def test_all_or_none_takes_back_what_was_switched_before_the_failure(three):
 def test_a_release_that_fails_its_quick_checks_is_switched_to_nowhere(three):
     three.environment("plates", three.wheel("plates"), program="raise SystemExit('no')")
     result = three.run("push", "plates", "--canary", "1", status=1)
-    assert set(outcomes(result).values()) == {"failed"}
+    assert {"failed"} <= set(outcomes(result).values()) <= {"failed", "stopped"}, "the first failure stops the others"
     assert result["stopped"].endswith("robots failed")
     assert all(three.lab.current("plates", name) is None for name in ("r1", "r2", "r3"))
 
