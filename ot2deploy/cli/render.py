@@ -24,11 +24,11 @@ FOLD = 24  # letters that a line of a folded cell has room for at least
 STYLES = {"plain": "", "good": "green", "warning": "yellow", "bad": "bold red", "dim": "dim", "title": "bold"}
 CELLS = {
     "ok": "green", "passed": "green", "pushed": "green", "switched": "green", "verified": "green",
-    "rolled back": "green",
     "failed": "bold red", "missing": "bold red", "error": "bold red", "refused": "bold red", "no answer": "bold red",
     "no access": "bold red", "unsupported": "bold red", "host key not pinned": "bold red",
     "host key changed": "bold red", "another robot": "bold red", "incomplete": "yellow",
-    "warning": "yellow", "no change": "dim",
+    "warning": "yellow", "rolled back": "yellow", "staged": "yellow", "stopped": "yellow", "not tried": "yellow",
+    "no change": "dim",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from ot2deploy import runs
 from ot2deploy.runs.record import SCHEMA
 
 CUT_OFF = "cut off"  # begun, and no end recorded: ot2deploy was killed, or could not reach the robot any more
-GOOD = ("pushed", "switched", "verified", "no change", "done")
+GOOD = (*runs.DONE, "done")
 WARNING = ("staged", "rolled back", "stopped", "not tried", "planned")
 ORDER = (*GOOD, *WARNING, CUT_OFF, "failed")
 LOST = ("connection", "unreachable", "connection-lost")

@@ -14,8 +14,9 @@ from ot2deploy.rollout.clock import Span
 from ot2deploy.rollout.deploy import Deployment
 from ot2deploy.rollout.importable import Importable
 from ot2deploy.rollout.plan import Plan
+from ot2deploy.runs import DONE
 
-CURRENT = frozenset(("pushed", "switched", "verified", "no change"))  # the release is current on the robot
+CURRENT = frozenset(DONE)  # the release is current on the robot
 GOOD = CURRENT | {"planned"}
 
 
