@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 
 def switch(layout: Layout, request: Request, run: str, who: str) -> dict[str, Any]:
-    """Makes a complete and verified release the current one; `changed` is false when it is already."""
+    """Makes a complete and verified release the current one; `changed` is false when it is already.
+
+    `undecided` says that its live checks are still to say whether it stays: they have not passed since it became
+    current.
+    """
     environment, digest = fields.environment(request), fields.digest(request)
     release = layout.release(environment, digest)
     if not _usable(layout, environment, digest):
         raise not_installed(layout, environment, digest)
-    if not (statefile.read(os.path.join(release, layouts.VERIFIED)) or {}).get("checks"):
+    verified = statefile.read(os.path.join(release, layouts.VERIFIED)) or {}
+    if not verified.get("checks"):
         raise Refusal(
             "not-verified", "release %s of %s has not passed its checks on this robot" % (digest[:12], environment),
             why="Only a verified release becomes current.", next="Push what %s was made from." % environment,
@@ -33,12 +38,17 @@ def switch(layout: Layout, request: Request, run: str, who: str) -> dict[str, An
         shared.prepare(layout, digest)
     if current == digest:
         stack = journal.succession(journal.read(layout.journal), environment, current)
-        return {"changed": False, "previous": stack[-2] if len(stack) > 1 else None}
+        before = stack[-2] if len(stack) > 1 else None
+        return {"changed": False, "previous": before, "undecided": verified.get("undecided") is True}
+    checks = (statefile.read(os.path.join(release, layouts.MANIFEST)) or {}).get("checks") or {}
+    undecided = bool(checks.get("live"))
+    if undecided:  # known before the switch: a run that is cut off after it is gone on with by another one
+        statefile.write(os.path.join(release, layouts.VERIFIED), dict(verified, undecided=True))
     _point(layout, environment, digest)
     _note(layout, run, who, "switch", environment, digest, current)
     if environment == shared.NAME:
         shared.converge(layout)
-    return {"changed": True, "previous": current}
+    return {"changed": True, "previous": current, "undecided": undecided}
 
 
 def rollback(layout: Layout, request: Request, run: str, who: str) -> dict[str, Any]:

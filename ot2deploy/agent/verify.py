@@ -131,6 +131,8 @@ def _store(path: str, digest: str, record: dict[str, Any], depth: str) -> None:
     good = record["results"] is not None
     if depth != "quick":
         known[depth] = record if good else None
+        if depth == "live" and good:
+            known.pop("undecided", None)
     elif good:
         known.update(record)
     else:

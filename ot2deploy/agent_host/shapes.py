@@ -72,7 +72,7 @@ RESULTS: Mapping[str, Mapping[str, Shape]] = {
     "need": {"missing": rows(sha256=_digest, offset=_count)},
     "install": {"seconds": _spent},
     "verify": {"results": rows(name=text, kind=text, ok=_flag, why=lambda value: value is None or text(value))},
-    "switch": {"previous": _digest_or_none},
+    "switch": {"changed": _flag, "previous": _digest_or_none, "undecided": _flag},
     "rollback": {"current": _digest_or_none, "previous": _digest_or_none},
     "remove": {
         "current": _digest_or_none, "releases": _list(_digest), "blobs": _count, "bytes": _count, "programs": PROGRAMS,

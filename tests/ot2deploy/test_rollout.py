@@ -81,6 +81,40 @@ def test_a_live_check_that_fails_takes_the_release_back(three):
     assert "3 robots: 2 as wanted, 1 rolled back" in shown.out
 
 
+def test_a_release_whose_live_checks_were_cut_off_is_taken_back_by_the_next_push(workplace):
+    environment(workplace)
+    first = workplace.push("plates")["plan"]["digest"]
+    environment(workplace, "2.0")
+    # The first time the check ends the agent, which its runner was started by; then it fails.
+    program = """\
+import os, pathlib, signal, sys
+cut = pathlib.Path(sys.prefix) / "cut"
+if not cut.exists():
+    cut.touch()
+    runner = pathlib.Path(f"/proc/{os.getppid()}/stat").read_text().rpartition(")")[2].split()[1]
+    os.kill(int(runner), signal.SIGKILL)
+raise SystemExit("the deck is crooked")
+"""
+    (workplace.directory / "environments" / "plates" / "live.py").write_text(program)
+    workplace.push("plates", status=1)
+    assert workplace.lab.current("plates") != first
+    row = workplace.push("plates", status=4)
+    assert (row["outcome"], row["plan"]["action"]) == ("rolled back", "verify again")
+    assert workplace.lab.current("plates") == first
+
+
+def test_a_live_check_that_a_good_release_gets_later_takes_nothing_back(workplace):
+    workplace.environment("plates", workplace.wheel("plates"))
+    first = workplace.push("plates")["plan"]["digest"]
+    environment(workplace, fails_on=("r1",))
+    (workplace.directory / "environments" / "plates" / "environment.yaml").write_text(
+        f"requirements:\n  - {workplace.wheel('plates')}\n{LIVE}\n"
+    )
+    assert workplace.push("plates", status=1)["plan"]["action"] == "verify again"
+    assert workplace.push("plates", status=1)["plan"]["action"] == "verify again"
+    assert workplace.lab.current("plates") == first
+
+
 def test_a_first_release_that_is_taken_back_leaves_none_current(three):
     environment(three, fails_on=("r2",))
     result = three.run("push", "plates", status=4)

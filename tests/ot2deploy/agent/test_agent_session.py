@@ -81,7 +81,8 @@ def test_a_push_from_begin_to_switch(robot: Any, wheel: Callable[..., Any]) -> N
     assert answer["ok"], answer
     assert answer["results"][0]["version"] == "1.0"
     assert Path(answer["results"][0]["file"]).is_relative_to(robot.release(manifest))
-    assert agent.result("switch", **where) == {"type": "result", "changed": True, "previous": None}
+    switched = {"type": "result", "changed": True, "previous": None, "undecided": False}
+    assert agent.result("switch", **where) == switched
     assert [event["message"] for event in agent.events if event["stage"] == "verify"] == ["import demo", "demo"]
     assert agent.close() == 0
     assert snapshot(robot.root, robot.base) == before
