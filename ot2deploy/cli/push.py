@@ -110,7 +110,8 @@ def command(
     with options.visiting(**where) as fleet:
         _begin(fleet, target or "what is shared")  # while the rest is imported and the target looked up
         from ot2deploy.rollout.afterwards import Afterwards
-        from ot2deploy.rollout.push import PushRequest, push
+        from ot2deploy.rollout.push import push
+        from ot2deploy.rollout.request import PushRequest
 
         result = push(
             PushRequest(

@@ -13,7 +13,7 @@ from builder.errors import UsageFailure
 from ot2deploy.cli import options
 
 if TYPE_CHECKING:
-    from ot2deploy.rollout.push import PushRequest
+    from ot2deploy.rollout.request import PushRequest
 
 # What may be said beside --resume; all else is as the run was called.
 BESIDE = ("resume", "dry_run", "robots_file", "limit", "project", "jobs", "trust", "json", "verbose", "report_file")

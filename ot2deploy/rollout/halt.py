@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = "interrupted"
+INTERVAL = 0.2  # seconds between two looks while something is waited for
 
 
 class Halted(Exception):
@@ -21,15 +23,11 @@ class Halt:
     def __init__(self) -> None:
         self.why = ""
         self._at_work = 0
-        self._changed = threading.Condition()
+        self._guard = threading.Lock()
 
     def set(self, why: str) -> None:
-        """Lets no further step begin. The first reason stays."""
+        """Lets no further step begin. The first reason stays. Takes no lock: a signal's handler may call it."""
         self.why = self.why or why
-        # Not waited for: a signal's handler runs while the same thread may hold it.
-        if self._changed.acquire(blocking=False):
-            self._changed.notify_all()
-            self._changed.release()
 
     @property
     def interrupted(self) -> bool:
@@ -48,20 +46,22 @@ class Halt:
 
     def wait(self, seconds: float) -> None:
         """Sleeps, unless the push is stopped meanwhile. Raises Halted then."""
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self.why), seconds)
+        deadline = time.monotonic() + seconds
         self.check()
+        while (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, INTERVAL))
+            self.check()
 
     @contextmanager
     def working(self) -> Iterator[None]:
         """A step that changes a robot lasts as long as the block. Raises Halted instead of beginning one."""
         self.check()
-        with self._changed:
+        with self._guard:
             self._at_work += 1
         try:
             yield
         finally:
-            with self._changed:
+            with self._guard:
                 self._at_work -= 1
 
 

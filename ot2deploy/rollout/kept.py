@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from builder import places
 from builder.bundle import Bundle
@@ -16,11 +16,9 @@ from builder.profile import Profile
 from builder.store import Store
 from ot2deploy.agent.manifest import SHARED
 from ot2deploy.bundles import Bundles, Once, is_bundle_file
+from ot2deploy.rollout.request import PushRequest
 from ot2deploy.runs import Run
 from ot2deploy.runs.record import kept_of
-
-if TYPE_CHECKING:
-    from ot2deploy.rollout.push import PushRequest
 
 # Of a request, what is not an option: it is said otherwise, or again.
 NO_OPTIONS = ("fleet", "target", "dry_run", "resumes")

@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 from builder.bundle import Bundle
-from builder.errors import UsageFailure
 from builder.events import Event
 from ot2deploy.agent.manifest import SHARED
-from ot2deploy.bundles import Alike, Bundles, RobotBundles, from_file, is_bundle_file
+from ot2deploy.bundles import RobotBundles
 from ot2deploy.errors import Interrupted
-from ot2deploy.rollout.afterwards import Afterwards
 from ot2deploy.rollout.course import Course
 from ot2deploy.rollout.executor import Executor, LocalThreads, Slots
 from ot2deploy.rollout.halt import Halt, on_interrupt
 from ot2deploy.rollout.importable import Importable
-from ot2deploy.rollout.kept import asked, kept_bundles, kept_values, to_keep
+from ot2deploy.rollout.kept import asked, kept_values, to_keep
 from ot2deploy.rollout.outcome import PushResult, RobotResult
 from ot2deploy.rollout.planner import Planner, Step, Task
 from ot2deploy.rollout.prepare import Common
-from ot2deploy.rollout.signatures import signed_with
-from ot2deploy.rollout.waves import Policy
-from ot2deploy.runs import Run
+from ot2deploy.rollout.request import PushRequest
+from ot2deploy.rollout.target import robot_bundles
 from ot2deploy.runs.record import RunRecord
-from ot2deploy.visit import Fleet
 
 TRANSFERS = 8  # robots sent to at once; more only share the same air
-
-
-@dataclass(frozen=True, kw_only=True)
-class PushRequest:
-    """What to push where, and how. `method` is "pip", "tree" or None (robot's or environment's own choice).
-
-    `wait_idle` is for how many seconds busy robots are waited for; None leaves them staged. `transfers` and `installs`
-    are how many robots are sent to and installed on at the same time; None is the default. `sign` is an SSH key.
-    `shared` installs for protocols: what is shared with them already, with the target (which may be "") and not the
-    projects of `without`. `resumes` is the run whose bundles are pushed again.
-    """
-
-    fleet: Fleet
-    target: str
-    dry_run: bool = False
-    method: str | None = None
-    repair: bool = True
-    offline: bool = False
-    policy: Policy = field(default_factory=Policy)
-    wait_idle: float | None = None
-    transfers: int | None = None
-    installs: int | None = None
-    afterwards: Afterwards = field(default_factory=Afterwards)
-    sign: Path | None = None
-    shared: bool = False
-    without: tuple[str, ...] = ()
-    resumes: Run | None = None
 
 
 def push(request: PushRequest) -> PushResult:
@@ -212,41 +179,3 @@ def _interrupts_told(record: RunRecord | None) -> Iterator[None]:
             why="Each robot has the release that was current before, or the new one if its switch was reported.",
             next=f"To go on: ot2deploy push --resume {record.run}",
         ) from None
-
-
-def robot_bundles(request: PushRequest) -> RobotBundles:
-    """The target as a source of bundles for robots: where protocols share them, each robot's own."""
-    if not request.shared:
-        return Alike(open_bundles(request))
-    if is_bundle_file(request.target):
-        raise UsageFailure(
-            "a bundle file cannot be shared with protocols",
-            why="What is shared on a robot is chosen together, around the packages that it has of its own.",
-            next="Name what the bundle was made of.",
-        )
-    from ot2deploy.engine import shared_bundles
-
-    return shared_bundles(
-        request.fleet.project, request.target, without=request.without, sign=request.sign, offline=request.offline,
-        repair=request.repair, report=request.fleet.report,
-    )  # fmt: skip
-
-
-def open_bundles(request: PushRequest) -> Bundles:
-    """The target as a source of bundles: a bundle file as it is, anything else through the build engine; of a run that
-    is gone on with, what it had."""
-    if request.resumes:
-        return kept_bundles(request.resumes, functools.cache(lambda: open_bundles(replace(request, resumes=None))))
-    bundles = _bundles(request)
-    return signed_with(bundles, request.sign) if request.sign else bundles
-
-
-def _bundles(request: PushRequest) -> Bundles:
-    if is_bundle_file(request.target):
-        return from_file(Path(request.target))
-    from ot2deploy.engine import environment_bundles
-
-    where = request.fleet
-    return environment_bundles(
-        where.project, request.target, offline=request.offline, repair=request.repair, report=where.report
-    )

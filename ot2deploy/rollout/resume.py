@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from builder.errors import UsageFailure
 from ot2deploy.project import Project
-from ot2deploy.rollout.push import PushRequest
+from ot2deploy.rollout.request import PushRequest
 from ot2deploy.runs import GOING_ON, Run, find
 from ot2deploy.visit import Fleet
 

@@ -163,7 +163,7 @@ def test_an_interrupt_before_a_robot_is_begun_says_that_none_was_changed(workpla
     def interrupted(_request):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ot2deploy.rollout.push.open_bundles", interrupted)
+    monkeypatch.setattr("ot2deploy.rollout.target.open_bundles", interrupted)
     workplace.environment("plates", workplace.wheel("plates"))
     assert "nothing was changed on any robot" in workplace.run("push", "plates", status=130)["what"]
     assert workplace.run("history", "--runs")["runs"] == []

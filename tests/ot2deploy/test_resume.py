@@ -11,7 +11,8 @@ import pytest
 
 from builder.places import cache_root
 from ot2deploy.project import Project
-from ot2deploy.rollout.push import PushRequest, push
+from ot2deploy.rollout.push import push
+from ot2deploy.rollout.request import PushRequest
 from ot2deploy.runs import runs
 from ot2deploy.visit import Fleet
 
