@@ -33,7 +33,7 @@ from builder.standing import keep
 
 LOCALE = "C.UTF-8"
 RUNNER = (
-    sys.executable, "-c", f"import sys; sys.path.insert(0, {str(Path(builder.__file__).parents[1])!r}); "
+    sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(Path(builder.__file__).parents[1])!r}); "
     "from builder.checks.runner import main; sys.exit(main())",
 )  # fmt: skip
 SPARE = 60.0  # seconds beyond a check's own limit

@@ -48,7 +48,7 @@ def serve(directory: Path, robots: Mapping[str, Mapping[str, Any]]) -> dict[str,
     ports = directory / "ports.json"
     ports.unlink(missing_ok=True)
     files.write_json(directory / "robots.json", {"schema": 1, "robots": robots})
-    argv = [sys.executable, "-m", "ot2deploy.sim.api_process", str(directory.absolute())]
+    argv = [sys.executable, "-P", "-m", "ot2deploy.sim.api_process", str(directory.absolute())]
     path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     pid = start(argv, log=directory / "log", env=environment(path, passed=("OT2DEPLOY_CACHE",)))
     deadline = time.monotonic() + START

@@ -83,7 +83,7 @@ def create(directory: Path, name: str, python: Path | None = None, *, serial: st
         )
     facts = _interpreter(str(python or _own_python()))
     if not (root / "usr" / "bin" / "python3").exists():
-        run([facts["executable"], "-m", "venv", "--without-pip", root / "usr"], timeout=60, subject=name)
+        run([facts["executable"], "-I", "-m", "venv", "--without-pip", root / "usr"], timeout=60, subject=name)
         for script in (root / "usr" / "bin").glob("*ctivate*"):
             script.unlink()
     site = root / "usr" / "lib" / "python{}.{}".format(*facts["version"]) / "site-packages"
@@ -121,7 +121,7 @@ def serve(robots: Sequence[Seat]) -> tuple[Embedded, ...]:
         for seat in robots
     ]
     finished = run(
-        [sys.executable, "-m", SERVER],
+        [sys.executable, "-P", "-m", SERVER],  # -P: a json.py of the user's, where we run, is none of its modules
         input=json.dumps(asked).encode(),
         env={**environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         timeout=30,

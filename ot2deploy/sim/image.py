@@ -206,6 +206,7 @@ def _python_packages(work: Path) -> Path:
             quiet = ["-q", "--disable-pip-version-check", "--no-compile", "--no-deps", "--require-hashes"]
             argv: list[str | Path] = [
                 sys.executable,
+                "-P",
                 "-m",
                 "pip",
                 "install",
@@ -246,7 +247,7 @@ def _compiler(root: Path) -> tuple[str, ...]:
 
 def _compileall(python: str, root: Path) -> tuple[str, ...]:
     # unchecked-hash: a read-only root cannot mend a .pyc that it takes for stale, and would compile pip at each call.
-    options = ("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/")
+    options = ("-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/")
     return (python, *options, str(root / "usr/lib/python3.11"))
 
 

@@ -58,6 +58,16 @@ def test_up_and_down_leave_nothing(project):
     assert lab.down(project).did.startswith("no change")
 
 
+def test_modules_of_the_users_directory_are_none_of_the_robots(project, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('not the json you wanted')\n")
+    monkeypatch.chdir(tmp_path)
+    (robot,) = (shown.robot for shown in lab.up(project, replace(EMBEDDED, count=1)).robots)
+
+    lab.reset(project, robot.name)
+
+    assert health(robot)["name"]
+
+
 def test_what_is_up_stays_and_more_may_come(project):
     one = lab.up(project, Request(count=1, kind="embedded")).robots[0].robot
     assert Path(one.root, "var", "serial").read_text() == f"{one.serial}\n"  # as its HTTP API and lab.yaml have it
