@@ -153,8 +153,9 @@ class FleetFigures:
         ours("bundle", "lab", "--profile", "host", "-o", "lab.ot2bundle", cwd=self.directory)
         names = self.unpacked("lab.ot2bundle")
         tools = self.directory / "tools"
-        subprocess.run([sys.executable, "-m", "uv", "venv", "-q", tools], check=True)
-        subprocess.run([sys.executable, "-m", "uv", "pip", "install", "-q", "--python", tools, *TOOLS], check=True)
+        uv = (sys.executable, "-m", "uv")
+        subprocess.run([*uv, "venv", "-q", tools], check=True)
+        subprocess.run([*uv, "pip", "install", "-q", "--compile-bytecode", "--python", tools, *TOOLS], check=True)
         self.write_setups(names, tools / "bin" / "python")
         rivals: dict[str, Callable[[], Ran]] = {
             "Ansible": lambda: self.tool(tools, "ansible-playbook", "play.yaml"),
