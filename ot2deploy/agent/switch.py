@@ -43,7 +43,7 @@ def switch(layout: Layout, request: Request, run: str, who: str) -> dict[str, An
     checks = (statefile.read(os.path.join(release, layouts.MANIFEST)) or {}).get("checks") or {}
     undecided = bool(checks.get("live"))
     if undecided:  # known before the switch: a run that is cut off after it is gone on with by another one
-        statefile.write(os.path.join(release, layouts.VERIFIED), dict(verified, undecided=True))
+        statefile.write(os.path.join(release, layouts.VERIFIED), dict(verified, live=None, undecided=True))
     _point(layout, environment, digest)
     _note(layout, run, who, "switch", environment, digest, current)
     if environment == shared.NAME:

@@ -156,3 +156,16 @@ def line(op: str, digest: str, result: str = "ok") -> dict[str, str]:
 )
 def test_succession(lines: list[dict[str, str]], current: str | None, expected: list[str]) -> None:
     assert journal.succession(lines, "e", current) == expected
+
+
+def test_a_release_with_live_checks_is_undecided_until_they_pass_after_its_switch(robot: Any) -> None:
+    agent = robot.begin()
+    one = robot.push(agent, [], variables={"N": "1"}, checks={"quick": [], "deep": None, "live": [IMPORT]})
+    known = robot.release(one) / "verified.json"
+    assert agent.result("switch", **where(one))["undecided"]
+    live = {**where(one), "depth": "live", "fingerprint": "f1"}
+    assert agent.result("verify", **live, checks=[])["ok"]
+    assert not agent.result("switch", **where(one))["undecided"]
+    robot.push(agent, [], variables={"N": "2"})
+    assert agent.result("switch", **where(one))["undecided"], "what passed before says nothing of this switch"
+    assert json.loads(known.read_text())["live"] is None
