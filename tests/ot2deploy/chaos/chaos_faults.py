@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos_place import Ended, Place
+from chaos_host import Command, Ended
+from chaos_place import Place
 from chaos_points import Verdict, judge
 from chaos_proxy import DOWN, UP, Weather, proxy, until
 
@@ -54,7 +55,8 @@ def run_fault(place: Place, fault: Fault) -> Verdict:
     finally:
         place.restart_when_dead()
         place.write_inventory()
-    done, waited = judge(place, EITHER, *(("--install-method", method) if chance.random() < 0.5 else ()))
+    how = ("--install-method", method) if chance.random() < 0.5 else ()
+    done, waited = judge(place, EITHER, (Command(words=("push", str(place.bundle(2)), *how)),))
     return Verdict(wrong=(*wrong, *done), seconds=time.monotonic() - begun, waited=waited)
 
 
@@ -71,10 +73,13 @@ def _push(
     place: Place, method: str, *, want: tuple[int, ...] = MAY_END, meanwhile: Callable[[], None] = lambda: None
 ) -> list[str]:
     done = place.start("push", str(place.bundle(2)), "--install-method", method).wait(meanwhile=meanwhile)
-    return _ended(done, want)
+    return ended(done, want)
 
 
-def _ended(done: Ended, want: tuple[int, ...]) -> list[str]:
+def ended(done: Ended, want: tuple[int, ...]) -> list[str]:
+    """What is wrong with how a command under a fault ended."""
+    if done.status < 0 and done.status in want:  # killed by us: it says nothing
+        return []
     if done.status not in want or done.document is None or "this is a bug" in json.dumps(done.document):
         return [f"under the fault: {done.words}"]
     return []
@@ -207,7 +212,7 @@ def _two_hosts(place: Place, chance: random.Random, method: str) -> list[str]:
     first = place.start("push", str(place.bundle(2)), "--install-method", method)
     time.sleep(chance.uniform(0, 0.8))
     second = place.start("push", str(place.bundle(1)), host="other")
-    return [*_ended(first.wait(), MAY_END), *_ended(second.wait(), MAY_END)]
+    return [*ended(first.wait(), MAY_END), *ended(second.wait(), MAY_END)]
 
 
 def _damaged_blob(place: Place, chance: random.Random, method: str) -> list[str]:
@@ -225,7 +230,7 @@ def _damaged_blob(place: Place, chance: random.Random, method: str) -> list[str]
     data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
     blobs[0].write_bytes(data)
     done = place.push(2, "--install-method", method)
-    wrong = _ended(done, (0,))
+    wrong = ended(done, (0,))
     if not wrong:
         (row,) = done.document["result"]["robots"]
         if row["sent"] != 1:
@@ -336,7 +341,7 @@ def _updated(place: Place, chance: random.Random, method: str) -> list[str]:
             json.dumps({**json.loads(kept), "opentrons_api_version": f"8.{chance.randrange(9)}.0"}).encode()
         )
         done = place.push(2, "--install-method", method)
-        wrong += _ended(done, (0,))
+        wrong += ended(done, (0,))
         if not wrong and done.document["result"]["robots"][0]["outcome"] != "verified":
             wrong.append(f"it was not verified again after the update: {done.words}")
     finally:

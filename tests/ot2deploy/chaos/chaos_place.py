@@ -9,51 +9,38 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos_effects import Counter, watch
+from chaos_host import Command, Ended, Host
 from wheel_factory import make_wheel
 
 from ot2deploy.sim import embedded
 
-ENVIRONMENT = "plates"
+ENVIRONMENT, SHARED = "plates", "shared"
 BULK = 700_000  # bytes that do not compress: several frames, several pieces of a file
 LOCK_PATIENCE = 40.0  # an agent gives up 30 s after its host fell silent
 PROBE = "import plates; print(plates.VALUE)"
+PROTOCOLS = f"try: {PROBE}\nexcept ModuleNotFoundError: print(None)"  # nothing may be shared
+LIVE = "raise SystemExit('the deck is crooked')\n"
 HOOK = "sitecustomize.py"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A command that has ended: exit status (negative: the signal), its document, standard error, seconds."""
-
-    status: int
-    document: Any
-    err: str
-    seconds: float
-
-    @property
-    def words(self) -> str:
-        """What it said, for a message about it."""
-        return f"exit status {self.status}\n{json.dumps(self.document, indent=1)[-3000:]}\n{self.err[-2000:]}"
-
-
 @dataclass(kw_only=True)
-class Place:
-    """One embedded robot `r1`, two project directories (hosts) and bundles of the releases 1 and 2 of `plates`."""
+class Place(Host):
+    """One embedded robot `r1`, two project directories (hosts) and bundles of the releases 1 to 4 of `plates`.
 
-    directory: Path
+    Release 3 fails its live check. States are made when they are first needed, each out of another by a few commands.
+    """
+
     server: embedded.Embedded
     identity: Path
-    environment: Mapping[str, str]
     outside: dict[str, str] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
 
     @property
     def root(self) -> Path:
@@ -74,6 +61,32 @@ class Place:
         """The bundle of a release."""
         return self.directory / f"plates-{version}.ot2bundle"
 
+    def wheel(self, version: int) -> Path:
+        """The wheel of a release, for protocols."""
+        return self.directory / "wheels" / f"plates-{version}.0-py3-none-any.whl"
+
+    @property
+    def key(self) -> Path:
+        """The public key of a second computer."""
+        return self.directory / "second.pub"
+
+    def states(self) -> dict[str, tuple[str, list[Command]]]:
+        """The states of the robot: which one each is made of, and by what."""
+        tree = ("--install-method", "tree")
+        one, two, four = (Command(words=("push", str(self.bundle(version)), *tree)) for version in (1, 2, 4))
+        failing = Command(words=("push", str(self.bundle(3)), *tree), status=4)
+        share = {version: Command(words=("push", str(self.wheel(version)), "--shared", *tree)) for version in (1, 2)}
+        kernel = Command(words=(*two.words, "--kernel"))
+        return {
+            "first": ("nothing", [one]),
+            "second": ("first", [two]),
+            "three releases": ("nothing", [four, one, two]),
+            "one taken back": ("second", [failing]),
+            "shared second": ("nothing", [share[1], share[2]]),
+            "shared first again": ("shared second", [Command(words=("rollback", SHARED))]),
+            "everything": ("second", [kernel, share[2]]),
+        }
+
     def write_inventory(self, **changes: Any) -> None:
         """Writes lab.yaml: what is true, and changes of settings."""
         truth = {
@@ -82,33 +95,6 @@ class Place:
         }  # fmt: skip
         lines = ["schema: 1", "robots:", "  r1:", *(f"    {name}: {value}" for name, value in truth.items())]
         (self.directory / "lab.yaml").write_text("\n".join(lines) + "\n")
-
-    # Commands
-
-    def push(self, version: int = 2, *more: str, **options: Any) -> Ended:
-        """A push of a release to its end."""
-        return self.command("push", str(self.bundle(version)), *more, **options)
-
-    def command(self, *words: str, **options: Any) -> Ended:
-        """A command to its end; see `start`."""
-        return self.start(*words, **options).wait()
-
-    def start(
-        self, *words: str, host: str = "host", armed: dict[str, Any] | None = None, record: bool = False
-    ) -> Running:
-        """A command in a process of its own, forked, so that nothing is loaded again. `host` is which of the two hosts
-        runs it; `armed` is where in it the host is killed; `record` writes down its effects."""
-        home = self.directory / host
-        home.mkdir(exist_ok=True)
-        out, err = home / "out", home / "err"
-        begun = time.monotonic()
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid == 0:
-            _become_command(words, home, out, err, self.directory / "lab.yaml", armed, record, self.environment)
-        return Running(pid=pid, out=out, err=err, begun=begun)
-
-    # The robot
 
     def arm(self, **armed: Any) -> None:
         """Sets the robot's trap."""
@@ -131,6 +117,10 @@ class Place:
         if not embedded.running(self.server.pid):
             self.restart()
 
+    def push(self, version: int = 2, *more: str, **options: Any) -> Ended:
+        """A push of a release to its end."""
+        return self.command("push", str(self.bundle(version)), *more, **options)
+
     def keep(self, name: str) -> None:
         """Remembers what the base directory holds now."""
         kept = self.directory / "kept" / name
@@ -141,18 +131,36 @@ class Place:
         else:
             kept.mkdir()
             (kept / "absent").touch()
+        around = self._around(name)
+        shutil.rmtree(around, ignore_errors=True)
+        shutil.copytree(self.base.parent, around, symlinks=True, ignore=shutil.ignore_patterns(self.base.name))
+        self.kept.add(name)
 
     def set_back(self, name: str) -> None:
-        """Makes the base directory what it was when it was kept, and forgets what the hosts noted."""
+        """Makes the base directory and what is around it what they were when they were kept, and forgets what the
+        hosts noted. A state that was not needed before is made now."""
+        if name not in self.kept:
+            before, commands = self.states()[name]
+            self.set_back(before)
+            for command in commands:
+                self.done(command)
+            self.keep(name)
         self.wait_until_free()
         shutil.rmtree(self.base, ignore_errors=True)
         kept = self.directory / "kept" / name
         if not (kept / "absent").exists():
             shutil.copytree(kept, self.base, symlinks=True)
+        for path in self._around(name).iterdir():
+            if path.is_dir():
+                shutil.rmtree(self.base.parent / path.name)
+                shutil.copytree(path, self.base.parent / path.name, symlinks=True)
         for host in ("host", "other"):
             shutil.rmtree(self.directory / host / ".ot2deploy" / "runs", ignore_errors=True)
         for leftover in ("armed", "record", "effects"):
             (self.chaos / leftover).unlink(missing_ok=True)
+
+    def _around(self, name: str) -> Path:
+        return self.directory / "kept" / f"around {name}"
 
     def wait_until_free(self) -> float:
         """Waits until nobody holds the robot's lock; the seconds that took."""
@@ -176,19 +184,35 @@ class Place:
             os.close(fd)
         return True
 
-    def current(self) -> str | None:
+    def current(self, environment: str = ENVIRONMENT) -> str | None:
         """The digest that `current` names."""
-        link = self.base / "envs" / ENVIRONMENT / "current"
+        link = self.base / "envs" / environment / "current"
         return link.readlink().name if link.is_symlink() else None
 
-    def imported(self) -> int | None:
-        """VALUE of the module that the current release's interpreter really imports; None where nothing is current."""
-        if self.current() is None:
+    def imported(self, environment: str = ENVIRONMENT) -> int | None:
+        """VALUE of the module that the current release's interpreter really imports, or for what is shared the robot's
+        own; None where nothing is current."""
+        if environment == SHARED:
+            argv = [self.root / "usr" / "bin" / "python3", "-I", "-c", PROTOCOLS]
+        elif self.current(environment) is None:
             return None
-        python = self.base / "envs" / ENVIRONMENT / "current" / "bin" / "python3"
-        done = subprocess.run([python, "-I", "-c", PROBE], capture_output=True, text=True, timeout=60)
+        else:
+            argv = [self.base / "envs" / environment / "current" / "bin" / "python3", "-I", "-c", PROBE]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"the current release does not import: {done.stderr}"
-        return int(done.stdout)
+        return None if done.stdout == "None\n" else int(done.stdout)
+
+    def text(self, path: str) -> str:
+        """A file below the base directory, "" where there is none."""
+        return (self.base / path).read_text() if (self.base / path).exists() else ""
+
+    def names(self) -> list[str]:
+        """Every path below the base directory."""
+        return [str(path.relative_to(self.base)) for path in self.base.rglob("*")]
+
+    def releases(self) -> list[str]:
+        """All releases, as envs/NAME/releases/DIGEST."""
+        return sorted(str(path.relative_to(self.base)) for path in self.base.glob("envs/*/releases/*"))
 
     def tree(self) -> dict[str, str]:
         """What the robot is outside the base directory: every path with its kind, mode and contents' hash."""
@@ -201,107 +225,6 @@ class Place:
             for name in [*names, *files]:
                 found[str((at / name).relative_to(self.root))] = _one(at / name)
         return found
-
-
-@dataclass(kw_only=True)
-class Running:
-    """A forked command."""
-
-    pid: int
-    out: Path
-    err: Path
-    begun: float
-    status: int | None = None
-
-    def over(self) -> bool:
-        """Whether it has ended."""
-        if self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.status = os.waitstatus_to_exitcode(status) if pid else None
-        return self.status is not None
-
-    def wait(self, limit: float = 180.0, meanwhile: Callable[[], None] = lambda: None) -> Ended:
-        """Its end. `meanwhile` is called while it runs."""
-        while not self.over():
-            if time.monotonic() - self.begun > limit:
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
-                raise AssertionError(f"a command did not end within {limit:.0f} s: {self.err.read_text()[-2000:]}")
-            meanwhile()
-            time.sleep(0.005)
-        try:
-            document = json.loads(self.out.read_text())
-        except ValueError:
-            document = None
-        assert self.status is not None
-        err = self.err.read_text()
-        assert "Traceback" not in err, err
-        return Ended(status=self.status, document=document, err=err, seconds=time.monotonic() - self.begun)
-
-
-def _become_command(
-    words: tuple[str, ...],
-    home: Path,
-    out: Path,
-    err: Path,
-    inventory: Path,
-    armed: dict[str, Any] | None,
-    record: bool,
-    environment: Mapping[str, str],
-) -> None:
-    """Runs a command line in this forked process, and ends it."""
-    status = 70
-    try:
-        os.environ.clear()
-        os.environ.update(environment, HOME=str(home))
-        os.chdir(home)
-        for number, file in ((1, out), (2, err)):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
-        sys.stdout = open(1, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
-        sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
-        from ot2deploy import link
-        from ot2deploy.cli import main
-        from ot2deploy.transport import alive
-
-        link.PAUSE, alive.KEEPALIVE, alive.SILENCE = 0.2, 0.5, 5.0  # what waits for minutes in a lab
-        if armed or record:
-            _watch_host(home, armed, record)
-        robots = [] if words[0] == "bundle" else ["--robots", str(inventory)]
-        main([*words, *robots, "--json"])
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 0
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        os._exit(status)
-
-
-def _watch_host(home: Path, armed: dict[str, Any] | None, record: bool) -> None:
-    """Numbers this process's effects: what it writes to its own disk, and every frame it puts on the wire."""
-    from ot2deploy.transport.channel import ChannelStream
-    from ot2deploy.transport.ssh import SshSession
-
-    chaos = home / "chaos"
-    shutil.rmtree(chaos, ignore_errors=True)
-    chaos.mkdir()
-    if record:
-        (chaos / "record").touch()
-    if armed:
-        (chaos / "armed").write_text(json.dumps({"role": "host", "how": "process", "server": 0, **armed}))
-    counter = Counter(str(chaos), "host")
-    watch(counter)
-    write, finish, begin = ChannelStream.write, ChannelStream.finish, SshSession.open
-
-    def written(self: Any, data: Any) -> None:
-        if bytes(data[:2]) == b"H ":  # a heartbeat is when it is
-            return write(self, data)
-        return counter.effect("frame", bytes(data[:1]).decode(errors="replace"), lambda: write(self, data))
-
-    ChannelStream.write = written  # type: ignore[method-assign]
-    ChannelStream.finish = lambda self: counter.effect("end of input", "", lambda: finish(self))  # type: ignore[method-assign]
-    SshSession.open = lambda self, command: counter.effect("command", "", lambda: begin(self, command))  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
@@ -321,11 +244,11 @@ def place(directory: Path, cache: Path) -> Iterator[Place]:
     try:
         made.write_inventory()
         _make_bundles(made)
+        embedded.new_key_pair(directory / "second")
+        made.key.write_text(f"{embedded.public_line(directory / 'second')} ann@second\n")
         made.keep("nothing")
-        for version, kept in ((1, "first"), (2, "second")):
-            done = made.push(version, "--install-method", "tree")
-            assert done.status == 0, done.words
-            made.keep(kept)
+        for state in ("first", "second"):
+            made.set_back(state)
         shutil.copytree(directory / "host" / ".ot2deploy", directory / "other" / ".ot2deploy")  # what it has locked
         made.outside = made.tree()
         yield made
@@ -334,20 +257,23 @@ def place(directory: Path, cache: Path) -> Iterator[Place]:
 
 
 def _make_bundles(made: Place) -> None:
-    """Two releases of one small project and one that stays the same; the second has data to send for a while."""
+    """Releases of one small project and one that stays the same; the second has data to send for a while. What stays
+    the same is called ipykernel, without which nothing becomes a kernel; nobody starts it."""
     wheels = made.directory / "wheels"
     wheels.mkdir()
-    same = make_wheel(wheels, "racks-1.0-py3-none-any.whl", {"racks.py": b"SIZE = 96\n"})
+    same = make_wheel(wheels, "ipykernel-1.0-py3-none-any.whl", {"ipykernel_launcher.py": b"SIZE = 96\n"})
     data = random.Random(1).randbytes(BULK)
-    for version in (1, 2):
+    for version in (1, 2, 3, 4):
         content = {"plates.py": b"VALUE = %d\n" % version, "plates_data.bin": data[: BULK if version == 2 else 10]}
         wheel = make_wheel(wheels, f"plates-{version}.0-py3-none-any.whl", content)
         path = made.directory / "host" / "environments" / ENVIRONMENT / "environment.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        checks = ["checks:", "  quick:", "    - import: plates"]
+        path.with_name("live.py").write_text(LIVE)
+        live = ["  live:", "    - program: live.py"] if version == 3 else []
+        checks = ["checks:", "  quick:", "    - import: plates", *live]
         path.write_text("\n".join(["requirements:", f"  - {wheel}", f"  - {same}", *checks]) + "\n")
-        done = made.command("bundle", ENVIRONMENT, "--profile", "host", "-o", str(made.bundle(version)))
-        assert done.status == 0, done.words
+        words = ("bundle", ENVIRONMENT, "--profile", "host", "-o", str(made.bundle(version)))
+        made.done(Command(words=words))
 
 
 def _one(path: Path) -> str:
