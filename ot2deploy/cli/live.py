@@ -39,6 +39,7 @@ class LiveProgress:
         self._console, self._clock = console, clock
         self._board = Board()
         self._guard = threading.Lock()
+        self._printing, self._over = threading.Lock(), False
         self._live = Live(
             console=console, get_renderable=self.frame, transient=True, auto_refresh=refreshing, refresh_per_second=5,
             vertical_overflow="crop",
@@ -49,6 +50,8 @@ class LiveProgress:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        with self._printing:  # a line of a thread that was left behind would be drawn over what is said at the end
+            self._over = True
         with contextlib.suppress(OSError):  # a terminal that has gone
             self._live.stop()
 
@@ -61,8 +64,9 @@ class LiveProgress:
         if event.level != "progress":
             subject = f"{one_line(event.subject)}: " if event.subject else ""
             # A terminal that has gone is no reason to leave robots half-way.
-            with contextlib.suppress(OSError):
-                self._console.print(Text(subject + line, style=STYLES.get(event.level, "")), soft_wrap=True)
+            with self._printing, contextlib.suppress(OSError):
+                if not self._over:
+                    self._console.print(Text(subject + line, style=STYLES.get(event.level, "")), soft_wrap=True)
 
     def frame(self) -> Group:
         """What is to be seen now, no higher and no wider than the terminal is now."""

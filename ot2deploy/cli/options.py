@@ -199,7 +199,11 @@ def _progress() -> Iterator[Report]:
     if not _lively():
         # The renderer is needed only at the end then, and is imported while robots and indexes are waited for.
         threading.Thread(target=import_module, args=("ot2deploy.cli.render",), daemon=True).start()
-        yield silent if sys.stderr is None else PlainProgress(_write_line)
+        if sys.stderr is None:
+            yield silent
+            return
+        with PlainProgress(_write_line) as plain:
+            yield plain
         return
     from ot2deploy.cli import render
 

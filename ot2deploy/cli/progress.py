@@ -15,17 +15,25 @@ INTERVAL = 1.0  # seconds between two lines of one transfer
 
 
 class PlainProgress:
-    """A Report that writes lines, for pipes, logs and CI. Safe to be called from several threads."""
+    """A Report that writes lines while its block lasts, for pipes, logs and CI. For calls from several threads."""
 
     def __init__(self, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
         self._board = Board()
         self._guard = threading.Lock()
+        self._over = False
+
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._guard:  # threads that an interrupt left behind have nothing more to say
+            self._over = True
 
     def __call__(self, event: Event) -> None:
         with self._guard:
             line = self._line(event, self._clock())
-            if line:
+            if line and not self._over:
                 self._write(f"{event.subject}: {line}" if event.subject else line)
 
     def _line(self, event: Event, now: float) -> str:

@@ -222,3 +222,13 @@ def test_a_hundred_threads_may_report_while_it_draws():
 
         assert in_threads(100, work) == []
         assert live.frame().renderables == []
+
+
+def test_a_thread_that_was_left_behind_writes_nothing_over_what_is_said_at_the_end():
+    seen = Watched()
+    with seen.live:
+        seen.robots(2)
+        seen.tell("r1", "verify")
+    shown = seen.out.getvalue()
+    seen.end("r1", "failed", "failed", "the connection broke off")
+    assert seen.out.getvalue() == shown

@@ -95,6 +95,14 @@ def test_notes_and_warnings_are_never_held_back():
     assert lines == ["host: emulation, registered", "host: emulation, registered", "warning: careful"]
 
 
+def test_nothing_is_told_after_the_end():
+    lines = []
+    with PlainProgress(lines.append) as report:
+        report(Event(subject="otto", stage="verify"))
+    report(Event(subject="otto", stage="failed", message="the connection broke off", level="failed"))
+    assert lines == ["otto: verify"]
+
+
 def test_many_threads_may_report():
     lines = []
     report = PlainProgress(lines.append)
