@@ -53,17 +53,19 @@ def command(robot: str, count: int, of_runs: bool, **where: Any) -> Shown:
 
 def _runs(project: Project, robot: str, count: int) -> Shown:
     from ot2deploy.runs import runs
+    from ot2deploy.runs.since import left
 
-    found = [run for run in runs(project.state_dir) if not robot or robot in run.robots][-count:]
+    known = runs(project.state_dir)
+    found = [run for run in known if not robot or robot in run.robots][-count:]
     rows = [
         (run.run, str(run.asked.get("who") or ""), run.command, run.target, _ended(run), _robots(run.rows))
         for run in found
     ]
     told = table(("run", "who", "command", "about", "state", "robots"), rows, folded=("robots",))
     parts = [told if rows else lines("no run is recorded")]
-    if left := [run for run in found if run.resumable][-1:]:
+    if undone := [run for run in found if left(known, run)][-1:]:
         parts.append(
-            lines(f"To go on with the last that is not done: ot2deploy push --resume {left[0].run}", style="dim")
+            lines(f"To go on with the last that is not done: ot2deploy push --resume {undone[0].run}", style="dim")
         )
     return Shown(result=Answer(data={"runs": [run.as_dict() for run in found]}), parts=tuple(parts))
 

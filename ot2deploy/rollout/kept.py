@@ -24,12 +24,13 @@ from ot2deploy.runs.record import kept_of
 NO_OPTIONS = ("fleet", "target", "dry_run", "resumes")
 
 
-def asked(request: PushRequest, origin: str) -> dict[str, Any]:
+def asked(request: PushRequest, environment: str, origin: str) -> dict[str, Any]:
     """How a push was called, for the first line of its record: target, robots, inventory and all options."""
     where, target = request.fleet, request.target
     options = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
     return {
         "target": str(Path(target).absolute()) if is_bundle_file(target) else target,
+        "environment": environment,
         "origin": request.resumes.asked.get("origin") if request.resumes else origin,
         "robots": [robot.name for robot in where.robots],
         "robots_file": str((where.robots_file or where.project.inventory).absolute()),

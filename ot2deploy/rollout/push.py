@@ -77,7 +77,7 @@ def push(request: PushRequest) -> PushResult:
 
 def _record(request: PushRequest, bundles: RobotBundles) -> RunRecord:
     """The run's record, begun; a run that goes on with another keeps that one's bundles, too."""
-    record = RunRecord(request.fleet.project.state_dir, "push", **asked(request, bundles.origin))
+    record = RunRecord(request.fleet.project.state_dir, "push", **asked(request, bundles.environment, bundles.origin))
     for digest, value in kept_values(request.resumes).items() if request.resumes else ():
         record.keep(digest, value)
     return record

@@ -24,12 +24,13 @@ DONE = ("pushed", "switched", "verified", "no change")
 class Row:
     """What a record says of a robot: `outcome` as the command told it, "" where it was begun and nothing more is known.
 
-    `error` is the failure's code and words.
+    `error` is the failure's code and words, `release` the one that it made current, where the record says it.
     """
 
     robot: str
     outcome: str
     error: str = ""
+    release: str = ""
 
     @property
     def ok(self) -> bool:
@@ -39,7 +40,10 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run. `asked` is all of the record's first line, `releases` what the run's bundles were, by digest."""
+    """One run. `asked` is all of the record's first line, `releases` what the run's bundles were, by digest.
+
+    `environment` is "" where it was about robots, or ended before that was known.
+    """
 
     run: str
     path: Path
@@ -48,6 +52,7 @@ class Run:
     exit_code: int | None = None
     rows: tuple[Row, ...] = ()
     releases: tuple[str, ...] = ()
+    environment: str = ""
 
     @property
     def command(self) -> str:
@@ -109,7 +114,7 @@ def read(lines: Sequence[bytes], path: Path, *, held: bool) -> Run | None:
     for event in events:
         name = str(event.get("robot"))
         if event["event"] == "begin":
-            rows[name] = Row(robot=name, outcome="")
+            rows[name] = Row(robot=name, outcome="", release=str(event.get("digest") or ""))
         elif event["event"] == "robot":
             rows[name] = _row(name, event)
     ended = next((event for event in reversed(events) if event["event"] == "end"), None)
@@ -127,6 +132,7 @@ def read(lines: Sequence[bytes], path: Path, *, held: bool) -> Run | None:
         exit_code=ended.get("exit_code") if ended else None,
         rows=tuple(rows.values()),
         releases=tuple(dict.fromkeys(str(event.get("digest")) for event in events if event["event"] == "release")),
+        environment=next((str(event["environment"]) for event in events if event.get("environment")), ""),
     )
 
 
@@ -175,4 +181,9 @@ def _row(name: str, event: Mapping[str, Any]) -> Row:
     error = event.get("error")
     said = f"{error.get('code')}: {error.get('what')}" if isinstance(error, dict) else ""
     outcome = event.get("outcome") or ("ok" if event.get("ok") else "failed")
-    return Row(robot=name, outcome=str(outcome), error=said)
+    has = _map(event.get("plan")).get("digest") or _map(event.get("result")).get("current") or ""
+    return Row(robot=name, outcome=str(outcome), error=said, release=str(has))
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -54,6 +54,47 @@ def test_the_same_push_again_does_it_too(two):
     assert outcomes(two.push("plates")) == {"r1": "no change", "r2": "pushed"}
 
 
+def test_what_a_later_push_left_is_not_replaced_by_an_older_release(two):
+    plates = {version: two.wheel("plates", version) for version in ("1.0", "2.0")}
+    two.lab.stop("r2")
+    two.environment("plates", plates["1.0"])
+    two.push("plates", status=3)
+    two.lab.start("r2")
+    old = two.run("history", "--runs")["runs"][0]["run"]
+    assert f"push --resume {old}" in two.run_cli("history", "--runs").good().out
+    two.environment("plates", plates["2.0"])
+    two.push("plates", "--limit", "r1")
+    error = two.run("push", "--resume", old, status=2)
+    assert "r1: changed since" in error["what"]
+    assert f"push --resume {old} --limit r2" in error["next"]
+    assert two.run("push", "--resume", old, "--dry-run", status=2)
+    assert outcomes({"r2": two.push("--resume", old, "--limit", "r2")}) == {"r2": "pushed"}
+    two.push("plates")
+    assert "--resume" not in two.run_cli("history", "--runs").good().out
+    assert two.run("push", "--resume", old, status=2)
+
+
+def test_what_was_rolled_back_since_is_not_undone(two):
+    for version in ("1.0", "2.0"):
+        two.environment("plates", two.wheel("plates", version))
+        two.push("plates")
+    two.run("rollback", "plates", "--limit", "r1")
+    assert "r1: changed since" in two.run("push", "--resume", "last", status=2)["what"]
+    assert two.push("--resume", "last", "--limit", "r2")["outcome"] == "no change"
+
+
+def test_a_push_that_failed_before_there_was_a_release_is_overtaken_too(two):
+    two.environment("plates", two.wheel("plates"))
+    two.lab.stop("r1")
+    two.lab.stop("r2")
+    two.push("plates", status=1)
+    two.lab.start("r1", "r2")
+    two.environment("plates", two.wheel("plates", "2.0"))
+    two.push("plates")
+    first = two.run("history", "--runs")["runs"][0]["run"]
+    assert "r1, r2: changed since" in two.run("push", "--resume", first, status=2)["what"]
+
+
 def waiting(flag):
     """A check that waits for a file."""
     return (
