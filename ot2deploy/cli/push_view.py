@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from builder.errors import BuildFailure
 from ot2deploy.cli import units
-from ot2deploy.cli.outcomes import failures, release
+from ot2deploy.cli.outcomes import failures, of_robots, release
 from ot2deploy.cli.result import Part, Shown, Style, Table, lines, table
+from ot2deploy.errors import CheckFailed, RolledBack, SharedConflict, SignatureRefused
 from ot2deploy.rollout import clock
 
 if TYPE_CHECKING:
     from ot2deploy.rollout.outcome import PushResult, RobotResult
 
+# A release that stays as it is meets these again: what is pushed has to be changed.
+FOR_GOOD = (BuildFailure, CheckFailed, RolledBack, SharedConflict, SignatureRefused)
 # Unpacking trees took at most this share of what pip and compiling took on an emulated ARM robot (docs/benchmarks.md).
 TREE_SHARE = 0.25
 
@@ -35,7 +39,7 @@ def _planned(result: PushResult) -> tuple[Part, ...]:
         lines(f"{result.environment}: {result.origin}; nothing is changed", style="title"),
         table(columns, rows, right=("send", "bytes", "reuse")),
         *_notices(result.rows),
-        *failures(row.failure for row in result.rows),
+        *of_robots((row.robot, row.failure) for row in result.rows),
     )
 
 
@@ -53,7 +57,8 @@ def _pushed(result: PushResult) -> tuple[Part, ...]:
         *_stages(result.rows),
         *_saving(result.rows),
         *_notices(result.rows),
-        *failures([*(row.failure for row in result.rows), result.unrecorded]),
+        *of_robots((row.robot, row.failure) for row in result.rows),
+        *failures([result.unrecorded]),
         *_waves(result),
         *_importable(result),
         lines("", f"{_end(result)} after {units.seconds(result.seconds)}", style=_style(result)),
@@ -137,7 +142,10 @@ def _stages(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
 
 
 def _going_on(result: PushResult) -> tuple[Part, ...]:
-    """How to go on, where not all robots are as wanted."""
-    if result.run is None or all(row.good for row in result.rows):
+    """How to go on, where that may end better: the same release failed, or was refused, for good."""
+    undone = [row.failure for row in result.rows if not row.good]
+    for_good = [isinstance(failure, FOR_GOOD) for failure in undone]
+    given_up = bool(result.stopped) and not result.interrupted and any(for_good)
+    if result.run is None or all(for_good) or given_up:
         return ()
     return (lines(f"to go on: ot2deploy push --resume {result.run}", style="dim"),)

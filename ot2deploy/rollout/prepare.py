@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """What the courses of a push have in common. `record` is None for a dry run, `deadline` (monotonic seconds) the
-    moment until which busy robots are waited for, or None. `met` is told each bundle when a robot first needs it.
+    moment until which busy robots are waited for, or None. `met` is told each bundle when a robot first needs it,
+    `signing` is the command that signs them.
     With `finishing` a robot that was switched has what is wanted `afterwards` done in a step of its own.
     """
 
@@ -42,6 +43,7 @@ class Common:
     halt: Halt
     slots: Slots
     met: Callable[[Bundle], object]
+    signing: str
     method: str | None = None
     offline: bool = False
     deadline: float | None = None
@@ -89,7 +91,7 @@ def prepare(common: Common, link: Link, clock: Clock, tell: Tell) -> Prepared:
         seen = preflight.notices(state, plan, lambda name: advice.push(name, robot, common.fleet.project))
         plan = replace(plan, notices=seen)
     plan = common.bundles.planned(robot, plan, bundle)
-    tell(plan=plan, signer=demand(robot, bundle))
+    tell(plan=plan, signer=demand(robot, bundle, common.signing))
     common.met(bundle)
     findings = preflight.examine(robot, state, plan)
     preflight.raise_all((*findings, *kernel_findings(robot, bundle, common.afterwards)))

@@ -22,7 +22,7 @@ from ot2deploy.rollout.outcome import PushResult, RobotResult
 from ot2deploy.rollout.planner import Planner, Step, Task
 from ot2deploy.rollout.prepare import Common
 from ot2deploy.rollout.request import PushRequest
-from ot2deploy.rollout.target import robot_bundles
+from ot2deploy.rollout.target import robot_bundles, signing_command
 from ot2deploy.runs.record import RunRecord
 
 TRANSFERS = 8  # robots sent to at once; more only share the same air
@@ -42,7 +42,7 @@ def push(request: PushRequest) -> PushResult:
     finishing = request.policy.all_or_none and request.afterwards.any
     common = Common(
         fleet=request.fleet, bundles=bundles, record=record, halt=halt, slots=_slots(request), method=request.method,
-        offline=request.offline, met=_Releases(record),
+        offline=request.offline, met=_Releases(record), signing=signing_command(request),
         deadline=None if request.wait_idle is None else start + request.wait_idle, afterwards=request.afterwards,
         finishing=finishing,
     )  # fmt: skip

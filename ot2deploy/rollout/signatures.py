@@ -20,10 +20,10 @@ _guard = threading.Lock()
 _answers: dict[Asked, Signer | SignatureFailure] = {}  # a hundred robots ask the same question
 
 
-def demand(robot: Robot, bundle: Bundle) -> Signer | None:
+def demand(robot: Robot, bundle: Bundle, command: str) -> Signer | None:
     """Who signed a bundle, of those whom the robot's inventory allows; None where it names no one.
 
-    Raises SignatureRefused when the inventory demands a signature and none counts.
+    Raises SignatureRefused, which names the command that signs, when the inventory demands a signature and none counts.
     """
     if robot.signers is None:
         return None
@@ -42,7 +42,7 @@ def demand(robot: Robot, bundle: Bundle) -> Signer | None:
     if isinstance(answer, Signer):
         return answer
     if robot.signed:
-        raise _refused(robot, bundle, answer)
+        raise _refused(robot, answer, command)
     return None
 
 
@@ -72,13 +72,13 @@ def _ask(bundle: Bundle, known: bytes) -> Signer | SignatureFailure:
         return _answers[asked]
 
 
-def _refused(robot: Robot, bundle: Bundle, failure: Failure) -> SignatureRefused:
+def _refused(robot: Robot, failure: Failure, command: str) -> SignatureRefused:
     unsigned = isinstance(failure, NotSigned)
     return SignatureRefused(
         failure.what,
         why=f"The inventory demands a signature of somebody in {robot.signers}. Nothing was sent.",
         next=failure.next
-        or f"Have one of them sign it: ot2deploy bundle {bundle.environment} --profile {bundle.profile} --sign KEY"
+        or f"Have one of them sign it: {command}"
         + ("" if unsigned else f"\nWho may sign: {shlex.quote(str(robot.signers))}"),
         subject=robot.name,
         details=failure.details,

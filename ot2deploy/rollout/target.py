@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def robot_bundles(request: PushRequest) -> RobotBundles:
         request.fleet.project, request.target, without=request.without, sign=request.sign, offline=request.offline,
         repair=request.repair, report=request.fleet.report,
     )  # fmt: skip
+
+
+def signing_command(request: PushRequest) -> str:
+    """The command with which what is pushed gets a signature; KEY stands for an SSH key."""
+    target = shlex.quote(request.target) if request.target else ""
+    if is_bundle_file(request.target):
+        return f"ot2deploy bundle sign {target} --key KEY"
+    option = request.fleet.robots[0].file_option
+    return " ".join(filter(None, ("ot2deploy push", target, "--shared" * request.shared, "--sign KEY"))) + option
 
 
 def open_bundles(request: PushRequest) -> Bundles:

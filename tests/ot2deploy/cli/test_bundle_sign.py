@@ -72,7 +72,9 @@ def test_a_robot_that_demands_signatures_gets_nothing_without(workplace: Any, bu
     workplace.lab.write(r1={"signers": "signers", "signed": "true"})
     row = workplace.push(bundle, status=1)
     assert row["error"]["code"] == "signature-refused"
-    assert "--sign KEY" in row["error"]["next"]
+    assert f"ot2deploy bundle sign {bundle} --key KEY" in row["error"]["next"]
+    named = workplace.push("plates", status=1)["error"]["next"]
+    assert f"ot2deploy push plates --sign KEY --robots {workplace.lab.path}" in named
     assert not workplace.lab.base().joinpath("wheels").exists(), "something was sent"
     assert workplace.push(bundle, "--dry-run", status=1)["error"]["code"] == "signature-refused"
 

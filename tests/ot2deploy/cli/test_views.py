@@ -10,7 +10,7 @@ from builder.errors import BuildFailure
 from ot2deploy.cli import push_view, render, rollback, status
 from ot2deploy.cli.exec import Collected, Prefixed
 from ot2deploy.cli.result import Answer, Shown
-from ot2deploy.errors import AuthRefused, CommandFailure, HostKeyChanged, Unreachable
+from ot2deploy.errors import AuthRefused, CheckFailed, CommandFailure, HostKeyChanged, Unreachable
 from ot2deploy.fleet import Outcome
 from ot2deploy.inventory import Robot
 from ot2deploy.robots.state import EnvironmentState, RobotState
@@ -166,3 +166,33 @@ def test_a_rollback_that_no_robot_made_does_not_say_so(capsys):
     out = text(capsys, *rollback._view(RunResult(environment="plates", run="r1", outcomes=(outcome,))).parts)
     assert "plates: nothing was switched" in out
     assert "back to an earlier release" not in out
+
+
+def failing(name, failure):
+    return RobotResult(robot=name, outcome="failed", failure=failure)
+
+
+def test_what_robots_have_in_common_is_told_once_with_their_names(capsys):
+    none = BuildFailure("there is no idna 99", subject="ot2-py310", details=("idna 3.10 is the newest",))
+    gone = [Unreachable("no answer", subject=name, next=f"Run: x --limit {name} --y") for name in ("r3", "r4")]
+    rows = [failing("r1", none), failing("r2", none), *(failing(one.subject, one) for one in gone)]
+    out = text(capsys, *push_view.shown(pushed(*rows), dry_run=False).parts)
+    assert out.count("there is no idna 99") == out.count("idna 3.10 is the newest") == 1
+    assert "  It is so for r1, r2.\n" in out
+    assert "r3, r4: no answer\n  Run: x --limit r3,r4 --y\n" in out
+    assert "to go on: ot2deploy push --resume" in out
+
+
+@pytest.mark.parametrize(
+    ("failures", "stopped", "told"),
+    [
+        ((BuildFailure("x"), CheckFailed("y")), "", False),
+        ((CheckFailed("y"), None), "the canary r1 failed", False),
+        ((CheckFailed("y"), None), "", True),
+        ((Unreachable("z"), None), "", True),
+    ],
+)
+def test_going_on_is_advised_where_it_may_end_better(capsys, failures, stopped, told):
+    rows = [RobotResult(robot=f"r{at}", outcome="staged", failure=one) for at, one in enumerate(failures)]
+    out = text(capsys, *push_view.shown(replace(pushed(*rows), stopped=stopped), dry_run=False).parts)
+    assert ("push --resume" in out) is told
