@@ -35,8 +35,11 @@ def push(environment: str, robot: Robot, project: Project, there: Iterable[str] 
     known = {*environment_names(search), *map(canonicalize_name, recipe_names(search))}
     if environment in known:
         return f"Run: ot2deploy push {environment} {options(robot)}"
-    meant = close(environment, sorted({*known, *(there or ())}))
-    return f"{PUSH_SOURCE}{meant.replace('; did', ' Did')}"
+    meant = close(environment, sorted({*known, *(there or ())})).removeprefix("; ").capitalize()
+    if there is None:
+        return f"{PUSH_SOURCE} {meant}".rstrip()
+    seen = f"See what is there: ot2deploy status {options(robot)}"
+    return f"{meant} {seen}" if meant else f"{seen}\nIf it was to be there: {PUSH_SOURCE}"
 
 
 def again(environment: str, robot: Robot, project: Project, targets: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,10 @@ from ot2deploy.runs.record import RunRecord
 from ot2deploy.runs.result import RunResult
 from ot2deploy.transport import Session
 from ot2deploy.visit import Fleet
+
+NOTHING: Mapping[str, Any] = {
+    "changed": False, "current": None, "releases": [], "blobs": 0, "bytes": 0, "programs": [],
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +35,17 @@ class RemoveRequest:
 
 
 def remove(request: RemoveRequest) -> RunResult:
-    """Removes the environment; each robot's journal says so. One that was cut off half-way can be run again."""
+    """Removes the environment; each robot's journal says so. One that was cut off half-way can be run again.
+
+    A robot that does not have it is left as it is: its `changed` is false, and `there` names what it has.
+    """
     name = request.environment
     record = None if request.dry_run else RunRecord(request.fleet.project.state_dir, "remove", environment=name)
 
     def away(session: Session, robot: Robot) -> dict[str, Any]:
-        state = read_state(session, robot, name)
+        state = read_state(session, robot)
         if name not in state.environments:
-            raise advice.not_installed(name, session, robot, request.fleet.project)
+            return {**NOTHING, "there": sorted(state.environments)}
         run = record.run if record else "dry run"
         with open_agent(
             session, robot, run=run, environment=name, fingerprint=state.fingerprint, report=request.fleet.report
@@ -47,6 +55,6 @@ def remove(request: RemoveRequest) -> RunResult:
             except InUse as used:
                 used.next = f"End them, or: ot2deploy remove {name} {advice.options(robot)} --force"
                 raise
-        return {field: answer[field] for field in ("current", "releases", "blobs", "bytes", "programs")}
+        return {"changed": True, **{field: answer[field] for field in NOTHING if field != "changed"}}
 
     return RunResult.recorded(name, record, tuple(request.fleet.visit(away)))

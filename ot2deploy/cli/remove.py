@@ -8,7 +8,7 @@ import click
 
 from ot2deploy.cli import options, units
 from ot2deploy.cli.outcomes import failed_of, release
-from ot2deploy.cli.result import Shown, table
+from ot2deploy.cli.result import Part, Shown, lines, table
 
 if TYPE_CHECKING:
     from ot2deploy.runs.result import RunResult
@@ -25,7 +25,7 @@ def command(environment: str, dry_run: bool, force: bool, yes: bool, **where: An
     """Remove an environment from robots.
 
     All of its releases go, and the files that no other environment there uses; a robot on which a program runs from it
-    is left as it is. To have it back, push it again.
+    is left as it is, and one that does not have it is no failure. To have it back, push it again.
     """
     from ot2deploy.remove import RemoveRequest, remove
 
@@ -41,7 +41,7 @@ def _view(result: RunResult) -> Shown:
     rows = [
         (
             outcome.robot.name,
-            state,
+            state if outcome.value["changed"] else "no change",
             release(outcome.value["current"]),
             str(len(outcome.value["releases"])),
             str(outcome.value["blobs"]),
@@ -54,7 +54,19 @@ def _view(result: RunResult) -> Shown:
     ]
     columns = ("robot", "state", "was", "releases", "files", "size", "programs running")
     shown = table(columns, rows, title=str(result.environment), right=("releases", "files", "size"))
-    return Shown(result=result, parts=(shown, *failed_of(result)))
+    return Shown(result=result, parts=(shown, *_nowhere(result), *failed_of(result)))
+
+
+def _nowhere(result: RunResult) -> tuple[Part, ...]:
+    """Where no robot had it, the name may be a slip: what they have instead."""
+    from ot2deploy.inventory.file import close
+
+    answers = [outcome.value for outcome in result.outcomes if outcome.value]
+    if not answers or any(answer["changed"] for answer in answers):
+        return ()
+    there = sorted({name for answer in answers for name in answer["there"]})
+    said = f"{result.environment} is not installed; on the robots: {', '.join(there) or 'nothing'}"
+    return (lines(said + close(str(result.environment), there)),)
 
 
 def _programs(found: list[dict[str, Any]]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ot2deploy.project import Project
 
 LEFT_OUT = "-"
+ENDS = ("q", "quit")  # what ends the loop, whatever is asked in it
 addresses = click.option(
     "--address", "addresses", multiple=True, metavar="PLACES",
     help="Look here instead: addresses, ADDRESS:PORT of HTTP APIs, networks such as 192.168.1.0/24. Repeatable.",
@@ -40,13 +41,16 @@ class Somebody:
             click.echo(text, err=True)
 
     def name(self, usual: str) -> str:
-        """Asks for a name, until it is one."""
+        """Asks for a name, until it is one. Raises ThatWasAll."""
+        from ot2deploy.enroll.person import ThatWasAll
         from ot2deploy.inventory.settings import NAME
 
         while self.answers:
-            name = _asked(f"  Its name here ({LEFT_OUT} leaves it out)", default=usual)
+            name = _asked(f"  Its name here ({LEFT_OUT} leaves it out, q ends here)", default=usual)
             if name == LEFT_OUT:
                 return ""
+            if name.lower() in ENDS:
+                raise ThatWasAll
             if NAME.fullmatch(name):
                 return name
             self.tell("  A name has letters, digits and . _ - only.")
@@ -64,7 +68,7 @@ class Somebody:
     def plugged_in(self) -> bool:
         """Waits for Enter."""
         text = "Plug in the next robot by USB, then press Enter (q: that was all)"
-        return _asked(text, default="", show_default=False).lower() not in ("q", "quit")
+        return _asked(text, default="", show_default=False).lower() not in ENDS
 
 
 def _asked(text: str, **how: Any) -> str:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 
+class ThatWasAll(Exception):
+    """Somebody said, instead of an answer, that no further robot is to be enrolled."""
+
+
 class Person(Protocol):
     """Somebody who can be asked. Where `answers` is False nobody is there: the answer is the safe or the usual one."""
 
@@ -16,7 +20,7 @@ class Person(Protocol):
         """Says something."""
 
     def name(self, usual: str) -> str:
-        """The name that a robot is to have; "" where it is to be left out."""
+        """The name that a robot is to have; "" where it is to be left out. Raises ThatWasAll."""
 
     def agrees(self, question: str) -> bool:
         """A yes or no; no where nobody answers."""

@@ -14,7 +14,7 @@ from ot2deploy import fleet
 from ot2deploy.enroll import discover, entry
 from ot2deploy.enroll.choice import Choice
 from ot2deploy.enroll.discover import SECONDS, SSH_PORT, Seen, Sight
-from ot2deploy.enroll.person import Person
+from ot2deploy.enroll.person import Person, ThatWasAll
 from ot2deploy.enroll.robot import Desk, Enrolled, enroll
 from ot2deploy.errors import EXIT_INTERRUPTED, CableNeeded, HostKeyChanged, NoSuchRobot, NotFound
 from ot2deploy.inventory import Robot
@@ -83,6 +83,8 @@ def run(request: Request, person: Person) -> Enrolling:
             _one(desk, result, request.name, lambda: _named(desk, request))
         else:
             _all(desk, request, result)
+    except ThatWasAll:
+        person.tell("  Left out.")
     except KeyboardInterrupt:
         result.interrupted = True
     return result

@@ -61,7 +61,7 @@ class Robot:
     @property
     def file_option(self) -> str:
         """` --robots FILE` for a command about this robot; nothing where it stands in a project's own inventory."""
-        return f" --robots {shlex.quote(str(self.file))}" if self.file and self.file.name != INVENTORY else ""
+        return _option(self.file) if self.file else ""
 
     def is_set(self, setting: str) -> bool:
         """Whether the inventory says it, rather than our default."""
@@ -134,7 +134,8 @@ def select(inventory: Inventory, limit: str | None = None) -> tuple[Robot, ...]:
     if not inventory.robots:
         raise NoSuchRobot(
             f"{inventory.path} has no robots yet",
-            next="Write one under `robots:`, or run: ot2deploy sim up --count 2   and use --robots lab.yaml",
+            next=f"Run: ot2deploy robot enroll{_option(inventory.path)}   (a robot on a USB cable)\n"
+            "or:  ot2deploy sim up --count 2   (two simulated robots in lab.yaml, then --robots lab.yaml)",
         )
     words = [word for word in re.split(r"[,\s]+", limit or "") if word]
     if limit and not words:
@@ -172,6 +173,11 @@ def _fitting(inventory: Inventory, word: str) -> set[str]:
             next="Robots: " + ", ".join(inventory.robots) + _listed("; groups: ", inventory.groups),
         )
     return found
+
+
+def _option(path: Path) -> str:
+    """` --robots FILE`; nothing where it is a project's own inventory."""
+    return "" if path.name == INVENTORY else f" --robots {shlex.quote(str(path))}"
 
 
 def _listed(title: str, names: Mapping[str, object]) -> str:

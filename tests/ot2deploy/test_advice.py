@@ -33,7 +33,13 @@ def test_a_name_of_no_target_is_never_one_to_push(project):
     robot = Robot(name="otto", address="x")
     assert advice.push("helpers", robot, project) == advice.PUSH_SOURCE
     assert advice.push("rakcs", robot, project).endswith("Did you mean `racks`?")
-    assert advice.push("helpes", robot, project, ["helpers"]).endswith("Did you mean `helpers`?")
+    assert advice.push("helpes", robot, project, ["helpers"]) == (
+        "Did you mean `helpers`? See what is there: ot2deploy status --limit otto"
+    )
+    assert advice.push("quite-else", robot, project, ["helpers"]).splitlines() == [
+        "See what is there: ot2deploy status --limit otto",
+        f"If it was to be there: {advice.PUSH_SOURCE}",
+    ]
 
 
 def test_what_was_pushed_before_is_named_where_its_name_tells_nothing(project):
@@ -62,7 +68,9 @@ def test_verify_and_rollback_say_what_the_robot_has(workplace, command):
     workplace.push("plates")
     error = workplace.run(command, "plaets", status=1)["robots"][0]["error"]
     assert (error["code"], error["why"]) == ("not-installed", "On the robot: plates.")
-    assert error["next"] == f"{advice.PUSH_SOURCE} Did you mean `plates`?"
+    assert error["next"] == (
+        f"Did you mean `plates`? See what is there: ot2deploy status --limit r1 --robots {workplace.lab.path}"
+    )
 
 
 def test_exec_says_so_too(workplace):

@@ -14,6 +14,7 @@ from builder.errors import UsageFailure
 from ot2deploy import inventory
 from ot2deploy.enroll import discover
 from ot2deploy.enroll.choice import Choice
+from ot2deploy.enroll.person import ThatWasAll
 from ot2deploy.enroll.robot import Desk, enroll
 from ot2deploy.enroll.run import Request, run
 from ot2deploy.errors import CableNeeded, HostKeyChanged, NoSuchRobot, NotFound
@@ -94,6 +95,18 @@ def test_a_robot_that_is_left_out_is_not_touched(project, robots):
     assert (result.done, result.failed, result.exit_code) == ([], {}, 0)
     assert embedded.authorized_keys(Path(sim.directory)).read_text() == ""
     assert not project.inventory.exists()
+
+
+def test_who_has_enough_at_the_name_leaves_that_robot_out_and_is_asked_no_more(project, robots):
+    (sim,) = robots()
+
+    class Enough(Script):
+        def name(self, usual):
+            raise ThatWasAll
+
+    result = enrolling(project, Enough())
+    assert (result.done, result.failed, result.exit_code) == ([], {}, 0)
+    assert embedded.authorized_keys(Path(sim.directory)).read_text() == ""
 
 
 def test_an_entry_without_a_serial_number_is_the_robots_own_by_address_or_host_key(project, robots):
