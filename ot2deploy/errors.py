@@ -26,6 +26,7 @@ builder.errors.Failure
 |   +-- MemoryShort              not enough memory is free on it
 |   +-- SharedConflict           what is to be shared does not fit what the robot has of its own
 |   +-- Locked                   another push holds it
+|   +-- Unlocked                 somebody ended our session on it by force
 |   +-- InUse                    programs run from what would be removed
 |   +-- DiskFull                 not enough room on it
 |   +-- TransferFailure          bytes arrived damaged, again and again
@@ -229,6 +230,12 @@ class Locked(RobotFailure):
     ) -> None:
         self.holder = dict(holder or {})
         super().__init__(what, why=why, next=next, subject=subject)
+
+
+class Unlocked(RobotFailure):
+    """Somebody ended our session on the robot with `robot unlock --force`; what was current stays current."""
+
+    code = "unlocked"
 
 
 class InUse(RobotFailure):

@@ -25,6 +25,8 @@ HEARTBEAT = 5.0  # seconds; the agent gives up after 30 of silence
 PATIENCE = 1800.0  # seconds without a word from the agent; an installation on a slow robot says little
 HELLO = 120.0  # seconds until the agent says hello; an emulated robot under load is slow
 LAST_WORDS = 1.0  # seconds for what an agent wrote to standard error to arrive after its end
+CUT = "cut"  # the `agent_code` of a failure of an agent that was ended by a signal
+CUT_STATUS = (3, -9, 137)  # its exit statuses then; see ot2deploy.agent.session
 STAGE, MESSAGE = 40, 500  # letters of an agent's event that are kept
 GOODBYE = 10.0  # seconds for the agent to give the lock back and end
 
@@ -141,7 +143,9 @@ class AgentSession:
                 status = self._stream.wait(GOODBYE)
                 if first and status == MISSING:
                     raise AgentMissing("the agent is not on the robot yet", subject=self.robot)
-                raise self._broken(f"it ended with status {status}")
+                broken = self._broken(f"it ended with status {status}")
+                broken.agent_code = CUT if status in CUT_STATUS else ""
+                raise broken
             try:
                 message = json.loads(line)
             except (ValueError, RecursionError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from builder.errors import Failure
 from builder.events import Event
@@ -24,9 +23,7 @@ from ot2deploy.rollout.outcome import RobotResult
 from ot2deploy.rollout.plan import Action, Plan
 from ot2deploy.rollout.planner import Step, Verdict
 from ot2deploy.rollout.prepare import Common, Prepared, prepare
-
-if TYPE_CHECKING:
-    pass
+from ot2deploy.rollout.unlocked import explained
 
 DONE = {Action.INSTALL: "pushed", Action.SWITCH: "switched", Action.VERIFY: "verified"}
 # A release that failed, not a robot that could not be reached or was refused beforehand.
@@ -61,7 +58,8 @@ class Course:
             staged = "staged" if self.row.deployment else "stopped"
             self._row(staged if self._ready else "not tried", note=self.common.halt.why)
             return Verdict.LEFT
-        except Failure as failure:
+        except Failure as found:
+            failure = explained(found, self.link, self.common.record.run if self.common.record else None)
             failure.subject = failure.subject or self.robot.name
             back = isinstance(failure, RolledBack)
             self._row("rolled back" if back else "failed", failure=failure)

@@ -14,6 +14,7 @@ import pytest
 
 from ot2deploy import link
 from ot2deploy.rollout import earlier_run
+from ot2deploy.runs.record import who
 
 CHECK = "- import: plates"
 SLOW = "import time; time.sleep(600)"
@@ -118,6 +119,16 @@ def test_a_second_push_is_told_who_holds_the_robot_and_a_dead_one_frees_it(ready
     ready.environment("plates", ready.wheel("plates", "2.0"), checks=CHECK)
     wait_for_lock(ready)
     assert ready.push("plates")["outcome"] == "switched"
+
+
+def test_a_push_that_somebody_ends_by_force_says_who(ready):
+    ready.environment("plates", ready.wheel("plates", "2.0"), program=SLOW)
+    program = ready.start_push("plates", until="r1: verify")
+    ready.run("robot", "unlock", "r1", "--force")
+    out, _ = end(program)
+    assert program.returncode == 1
+    assert f"r1: ended by {who()} with `robot unlock --force`" in out
+    assert works(ready, ready.first)
 
 
 def test_a_stale_lock_is_taken_over(ready):
