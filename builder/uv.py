@@ -126,9 +126,7 @@ class Uv:
     def install_wheels(self, python: Path, wheels: Sequence[Path]) -> None:
         """Installs these files and nothing else into the environment of `python`; asks no index."""
         if wheels:
-            self._run(
-                ["pip", "install", "--python", python, "--no-deps", "--no-index", *wheels], INSTALL, offline=True
-            )
+            self._run(["pip", "install", "--python", python, "--no-deps", "--no-index", *wheels], INSTALL, offline=True)
 
     def freeze(self, python: Path) -> tuple[str, ...]:
         """What the environment of `python` holds, as name==version."""
