@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from builder.fetch import public
 from builder.files import digest_of
 
@@ -61,6 +63,14 @@ class Check:
             "program": {"source": self.source},
         }
         return {"kind": self.kind, "name": self.name, "timeout": self.timeout, **own[self.kind]}
+
+
+def parsed(text: str) -> Requirement:
+    """A requirement by PEP 508. Raises InvalidRequirement, also for `===` without a version, which packaging takes."""
+    requirement = Requirement(text)
+    if any(not one.version for one in requirement.specifier):
+        raise InvalidRequirement(f"no version stands behind {text.strip()[-3:]}")
+    return requirement
 
 
 def import_check(module: str) -> Check:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
-from builder.environment import NAME, TIMEOUTS, Check, Environment
+from builder.environment import NAME, TIMEOUTS, Check, Environment, parsed
 from builder.fetch import login_of
 from builder.index_entries import index_of
 from builder.yaml_reader import Reader, line_of
@@ -79,7 +79,7 @@ class _Reader(Reader):
 
     def _requirement(self, line: int, where: str, item: Any) -> str | None:
         try:
-            requirement = Requirement(item if isinstance(item, str) else "")
+            requirement = parsed(item if isinstance(item, str) else "")
         except InvalidRequirement as error:
             self.problem(line, where, f"{item!r} is not a requirement: {str(error).splitlines()[0]}")
             return None

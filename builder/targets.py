@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from builder import places, recipe
-from builder.environment import NAME, Environment, Index, safe_name
+from builder.environment import NAME, Environment, Index, parsed, safe_name
 from builder.environment_file import FILE, load
 from builder.errors import UsageFailure
 from builder.fetch import login_of, public, split
@@ -117,7 +117,7 @@ def _unshared(made: Environment, search: Search) -> Environment:
 
 def _requirement(target: str, search: Search, base: Path) -> Environment:
     try:
-        requirement = Requirement(target)
+        requirement = parsed(target)
     except InvalidRequirement as error:
         if here := _here(target, base):
             raise UsageFailure(f"{target!r} is no environment, recipe or requirement", next=here) from error

@@ -20,8 +20,12 @@ RELEASE = "OT2DEPLOY_RELEASE"
 
 
 def main(name: str, answer: str) -> None:
-    """Imports a module and writes {"file", "version", "why"} as JSON; an exception of the import is left to be seen."""
-    module = importlib.import_module(name)
+    """Imports a module and writes {"file", "version", "why"} as JSON; an exception of the import is printed."""
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        print_own(error)
+        sys.exit(1)
     found = places(module)
     sites = site_directories()
     inside = [path for path in found if is_inside(path, os.environ.get(RELEASE) or sys.prefix)]
@@ -36,6 +40,18 @@ def main(name: str, answer: str) -> None:
         result["why"] = "%s stands in no RECORD of the release: no installed wheel brought it" % inside[0]
     with open(answer, "w", encoding="utf-8") as file:
         json.dump(result, file)
+
+
+def print_own(error: Exception) -> None:
+    """Prints an exception of an import as Python does, beginning behind this program's and importlib's lines."""
+    import traceback
+
+    shown = error.__traceback__
+    while shown is not None and shown.tb_frame.f_code.co_filename in (main.__code__.co_filename, importlib.__file__):
+        shown = shown.tb_next
+    while shown is not None and shown.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+        shown = shown.tb_next
+    traceback.print_exception(type(error), error, shown)
 
 
 def places(module: ModuleType) -> list[str]:

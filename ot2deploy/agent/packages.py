@@ -191,7 +191,9 @@ def _is_link(path: str, links: str) -> bool:
 def _is_module(directory: str, entry: str) -> bool:
     path = os.path.join(directory, entry)
     if os.path.isdir(path):
-        return entry.isidentifier() and any(name.endswith(MODULES) for name in os.listdir(path))
+        return (
+            entry.isidentifier() and entry != "__pycache__" and any(name.endswith(MODULES) for name in os.listdir(path))
+        )
     return entry.endswith(MODULES)
 
 

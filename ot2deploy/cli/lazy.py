@@ -10,6 +10,7 @@ import click
 
 from builder.errors import UsageFailure
 from ot2deploy.cli.commands import Entry
+from ot2deploy.cli.options import Settings
 
 
 class ReaderGone(Exception):
@@ -40,6 +41,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.entries and not args[0].startswith("-"):
+            ctx.ensure_object(Settings).json |= "--json" in args  # no command will read it
             close = get_close_matches(args[0], self.entries, 1)
             raise UsageFailure(
                 f"there is no command {args[0]}",

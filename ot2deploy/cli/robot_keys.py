@@ -59,4 +59,6 @@ def revoke(key: str, force: bool, **where: Any) -> Shown:
         if outcome.value is not None
         for gone in [outcome.value.keys]
     ]
-    return Shown(result=result, parts=(lines(*said), *failed(result.outcomes)))
+    if not any(outcome.failure or (outcome.value and outcome.value.keys) for outcome in result.outcomes):
+        said.append(f"None has a key with the fingerprint or comment {key!r}. See which are: ot2deploy robot keys list")
+    return Shown(result=result, parts=(*([lines(*said)] if said else []), *failed(result.outcomes)))

@@ -37,6 +37,9 @@ STATES = {
 def command(drift: bool, **where: Any) -> Shown:
     """Show what is on which robot; changes nothing.
 
+    "others" is how many releases of the environment are there beside the current one: earlier ones, to which `rollback`
+    can go back, and those that a push staged.
+
     With --drift: releases whose Python a system update removed, that were removed by hand or never verified, and
     environments that are not as the last command of this project left them. It ends with 0 where no robot has drifted,
     3 where some have, 1 where all have; a robot that does not answer counts as one that has.

@@ -84,7 +84,13 @@ def read_public(path: Path) -> tuple[PublicKey, ...]:
         with path.expanduser().open("rb") as file:
             data = file.read(MOST)
     except OSError as error:
-        raise UsageFailure(f"the key {path} cannot be read: {error.strerror}") from error
+        found = sorted(Path("~/.ssh").expanduser().glob("*.pub"))
+        raise UsageFailure(
+            f"the key {path} cannot be read: {error.strerror}",
+            next=f"Public keys of this computer: {', '.join(map(near, found))}"
+            if found
+            else "Make a key: ssh-keygen -t ecdsa   and name its .pub file.",
+        ) from error
     name = near(path.expanduser().absolute())
     if data.startswith(PUTTY):
         raise UsageFailure(
@@ -93,10 +99,17 @@ def read_public(path: Path) -> tuple[PublicKey, ...]:
             next=f"In PuTTYgen copy the text below `Public key for pasting` into a file, or run: "
             f"puttygen {name} -O public-openssh -o {near(path.expanduser().absolute().with_suffix('.pub'))}",
         )
+    beside = path.expanduser().with_name(f"{path.name}.pub")
     if b"PRIVATE KEY" in data:
         raise UsageFailure(
             f"{path} is a private key, which stays on the computer that it is of",
-            next=f"Name its public half: {name}.pub",
+            next=(
+                ""
+                if beside.exists()
+                else f"Write down its public half: ssh-keygen -y -f {name} > {name}.pub\nThen run: "
+            )
+            + ("Run: " if beside.exists() else "")
+            + f"ot2deploy robot enroll --key {name}.pub",
         )
     if data.startswith(b"---- BEGIN SSH2 PUBLIC KEY"):
         raise UsageFailure(

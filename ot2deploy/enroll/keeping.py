@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from builder.errors import UsageFailure
 from ot2deploy import fleet
 from ot2deploy.enroll import authorized, identity
 from ot2deploy.enroll.authorized import PublicKey
@@ -80,7 +79,6 @@ def revoke(where: Fleet, word: str, *, force: bool = False) -> KeysResult:
     """Takes the key with that fingerprint or comment off each selected robot that has it.
 
     A robot's last key always stays; the last one that this computer can log in with stays unless `force`.
-    Raises UsageFailure where no robot has such a key.
     """
 
     def work(session: Session, robot: Robot) -> Changed:
@@ -97,13 +95,7 @@ def revoke(where: Fleet, word: str, *, force: bool = False) -> KeysResult:
         authorized.change(session, robot, without)
         return Changed(keys=tuple(gone))
 
-    result = KeysResult(outcomes=tuple(where.visit(work)))
-    if not any(outcome.failure or (outcome.value and outcome.value.keys) for outcome in result.outcomes):
-        raise UsageFailure(
-            f"no key with the fingerprint or comment {word!r} is there",
-            next="See which are: ot2deploy robot keys list",
-        )
-    return result
+    return KeysResult(outcomes=tuple(where.visit(work)))
 
 
 def _meant(there: list[PublicKey], word: str, robot: Robot) -> list[PublicKey]:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 SCHEMA = 1
 TOP = ("schema", "defaults", "groups", "robots")
 GROUP = ("robots", "groups", "vars")
+EXAMPLE = f"""An inventory looks like this:
+  schema: {SCHEMA}
+  robots:
+    otto:
+      address: 192.168.1.20
+Without the file, `ot2deploy init` writes one that explains itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,7 @@ class Parts:
     groups: dict[str, Section] = field(default_factory=dict)
     robots: dict[str, Section] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
+    next: str = "Settings of a robot: " + ", ".join(SETTINGS)
 
     def problem(self, line: int, text: str) -> None:
         """Notes a problem; reading goes on."""
@@ -63,7 +70,7 @@ class Parts:
             f"the inventory has {count}",
             subject=self.path.name,
             details=lines,
-            next="Settings of a robot: " + ", ".join(SETTINGS),
+            next=self.next,
         )
 
 
@@ -74,8 +81,9 @@ def read(path: Path, text: str | None = None) -> Parts:
     """
     parts = Parts(path=path)
     root = compose(path, _contents(path) if text is None else text)
-    if root is None:
-        parts.problem(1, f"the file is empty; it begins with `schema: {SCHEMA}`")
+    if root is None or not _is_mapping(root):
+        parts.problem(1, "it is no mapping of names to values" if root else "the file is empty")
+        parts.next = EXAMPLE
         return parts
     for key, node in _items(parts, root, TOP, "the inventory"):
         if key == "schema":
@@ -106,8 +114,14 @@ def _contents(path: Path) -> str:
             next="Run: ot2deploy init   (an inventory for your robots)\n"
             "or:  ot2deploy sim up --count 2   (two simulated robots in lab.yaml, then --robots lab.yaml)",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigFailure(f"cannot read the inventory {path}: {error}") from error
+    except OSError as error:
+        raise ConfigFailure(
+            f"cannot read the inventory {path}: {error.strerror}", next="Name a file that you may read: --robots FILE"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigFailure(
+            f"the inventory {path} is no text in UTF-8", why=f"At byte {error.start}: {error.reason}.", next=EXAMPLE
+        ) from error
 
 
 def compose(path: Path, text: str) -> Node | None:
@@ -121,10 +135,13 @@ def compose(path: Path, text: str) -> Node | None:
         mark = error.problem_mark or error.context_mark
         at = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ConfigFailure(
-            "the inventory is no YAML", subject=path.name, details=(f"{at}: {error.problem or error.context}",)
+            "the inventory is no YAML",
+            subject=path.name,
+            details=(f"{at}: {error.problem or error.context}",),
+            next="Look at that line and those above it: keys beside each other begin in the same column, after spaces.",
         ) from error
     except YAMLError as error:
-        raise ConfigFailure(f"the inventory is no YAML: {error}", subject=path.name) from error
+        raise ConfigFailure(f"the inventory is no YAML: {error}", subject=path.name, next=EXAMPLE) from error
     if node is not None:
         _place_empty_values(node)
     return node
@@ -262,6 +279,12 @@ def _number(node: ScalarNode) -> str | int:
         return int(node.value)
     except ValueError:
         return str(node.value)
+
+
+def _is_mapping(node: Node) -> bool:
+    from ruamel.yaml.nodes import MappingNode
+
+    return isinstance(node, MappingNode)
 
 
 def _is_null(node: Node) -> bool:

@@ -70,8 +70,11 @@ def read(source: Path) -> Read:
     try:
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
-        raise UsageFailure(f"{source} cannot be read: {reason}", next="Save it as UTF-8.") from error
+        if isinstance(error, OSError):
+            raise UsageFailure(
+                f"{source} cannot be read: {error.strerror}", next="Name a file that is there."
+            ) from error
+        raise UsageFailure(f"{source} cannot be read: it is not in UTF-8", next="Save it as UTF-8.") from error
     if kind in CSV:
         from ot2deploy.inventory.csv_file import read_csv
 

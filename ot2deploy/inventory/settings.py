@@ -7,12 +7,14 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from ot2deploy.agent.retention import FEWEST, KEEP
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+NUMBERS = re.compile(r"[0-9]+(\.[0-9]+)+", re.ASCII)  # an address, and no name
 REMOTE_PATH = re.compile(r"(/[A-Za-z0-9._-]+)+", re.ASCII)  # what may stand in a remote command line
 METHODS = ("pip", "tree")
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
@@ -74,6 +76,11 @@ def _address(value: str | int) -> str:
     text = _host(value)
     if text.count(":") == 1 or "@" in text:
         raise ValueError("must be the address alone; `user:` and `port:` are settings of their own")
+    if ":" in text or NUMBERS.fullmatch(text):
+        try:
+            ip_address(text)
+        except ValueError as error:
+            raise ValueError(f"is no IP address: {error}") from None
     return text
 
 

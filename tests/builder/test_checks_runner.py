@@ -104,6 +104,12 @@ def test_import_that_fails_says_why(run: Callable[..., Any], module: str, why: s
     assert why in result["why"]
 
 
+def test_an_import_that_fails_shows_the_modules_own_lines_only(run: Callable[..., Any]) -> None:
+    shown = [line.strip() for line in run("import", module="broken")["output"].splitlines()]
+    (frame,) = (line for line in shown if line.startswith("File "))
+    assert "broken.py" in frame
+
+
 def test_import_from_outside_names_both_paths(run: Callable[..., Any], python: str) -> None:
     why = run("import", module="json")["why"]
     assert f"found at {Path(json.__file__).resolve()}, outside the release" in why

@@ -17,6 +17,14 @@ def write(tmp_path: Path, text: str, name: str = "lab") -> Path:
     return path
 
 
+def test_an_arbitrary_version_that_is_none_is_a_problem_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "requirements: ['idna===']\n")
+    with pytest.raises(ConfigFailure) as caught:
+        load(path)
+    (said,) = caught.value.details
+    assert said == f"{path}:1: requirements[0]: 'idna===' is not a requirement: no version stands behind ==="
+
+
 def test_everything_that_can_be_said(tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
     (tmp_path / "lab").mkdir()

@@ -176,6 +176,9 @@ def test_all_problems_come_at_once_with_their_lines(tmp_path):
     [
         ("", "1"),
         ("robots: [otto]\n", "1"),
+        ("- otto\n", "1"),
+        ("schema: 1\nrobots:\n  otto:\n    address: 999.1.1.1\n", "4"),
+        ("schema: 1\nrobots:\n  otto:\n    address: fe80::nowhere\n", "4"),
         ("schema: 2x\n", "1"),
         ("schema: 1\nrobots:\n  otto: {address: [\n", "4"),
         ("schema: 1\ngroups:\n  a: {groups: [b]}\n  b: {groups: [a]}\n", "3"),
@@ -185,6 +188,15 @@ def test_all_problems_come_at_once_with_their_lines(tmp_path):
 )
 def test_what_is_no_inventory(tmp_path, text, line):
     assert problems(tmp_path / "lab.yaml", text)[0].split(":")[0] == line
+
+
+@pytest.mark.parametrize("content", [b"", b"- otto\n", b"\xff\xfe\x00rubbish"])
+def test_a_file_that_is_quite_else_is_answered_with_what_an_inventory_looks_like(tmp_path, content):
+    path = tmp_path / "lab.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigFailure) as caught:
+        load(path)
+    assert "  robots:\n    otto:\n      address: 192.168.1.20" in caught.value.next
 
 
 def test_a_name_without_anything_behind_it_has_its_own_line(tmp_path):

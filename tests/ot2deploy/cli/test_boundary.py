@@ -115,6 +115,8 @@ def test_a_wrong_command_is_answered_with_the_nearest_one(run_cli):
     ran = run_cli("psuh")
     assert ran.status == 2
     assert ran.err.splitlines() == ["there is no command psuh", "  Did you mean push?", "  Run: ot2deploy --help"]
+    ran = run_cli("psuh", "--json")
+    assert (ran.status, ran.document["error"]["why"]) == (2, "Did you mean push?")
 
 
 def test_no_arguments_show_the_help_and_fail(run_cli):

@@ -86,6 +86,8 @@ def test_a_frozen_robot_is_an_environment_that_can_be_read(bench, tmp_path):
     bench.put(bench.hand, "ancient", "2004d-beta")
     (bench.hand / "linked.egg-link").write_text("/root/linked\n.")
     (bench.hand / "loose.py").write_text("")
+    (bench.hand / "__pycache__").mkdir()
+    (bench.hand / "__pycache__/loose.cpython-310.pyc").write_text("")
     old = bench.hand.parents[1] / "python3.7/site-packages"
     bench.put(old, "oldpkg", "1.0")
     text = bench.freeze()

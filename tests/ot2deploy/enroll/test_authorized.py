@@ -136,7 +136,8 @@ def test_a_pub_file_is_read_and_everything_else_explained(tmp_path):
     assert key.kind == "ssh-ed25519"
     secret = (tmp_path / "id").read_text()
     for name, text, says in (
-        ("id", secret, "private key"),
+        ("id", secret, "Run: ot2deploy robot enroll --key "),
+        ("alone", secret, "ssh-keygen -y -f "),
         ("a.ppk", "PuTTY-User-Key-File-3: ssh-rsa\n", "public-openssh"),
         ("b.pub", "---- BEGIN SSH2 PUBLIC KEY ----\n", "ssh-keygen -i"),
         ("c.pub", "hello\n", "no public key"),
