@@ -270,10 +270,11 @@ class CheckFailed(RobotFailure):
 
 
 class RolledBack(RobotFailure):
-    """The new release failed after the switch, and the previous one is current again."""
+    """The new release failed after the switch, and the previous one is current again; `results` as of CheckFailed."""
 
     code = "rolled-back"
     exit_code = EXIT_ROLLED_BACK
+    results: Sequence[Mapping[str, Any]] = ()
 
 
 class SignatureRefused(RobotFailure):

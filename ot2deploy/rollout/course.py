@@ -45,9 +45,15 @@ class Course:
         verdict = self._tried(step)
         if (row := self.row).outcome != "not tried":
             what, level = (row.failure.what, "failed") if row.failure else (row.note, "done")
-            end = Event(subject=row.robot, stage=row.outcome, message=what, level=level, unit="robot")
+            unit = "" if self._goes_on(step, verdict) else "robot"  # robots that have ended are counted
+            end = Event(subject=row.robot, stage=row.outcome, message=what, level=level, unit=unit)
             self.common.fleet.report(end)
         return verdict
+
+    def _goes_on(self, step: Step, verdict: Verdict) -> bool:
+        """Whether another step is to follow, unless the push stops before it."""
+        waits = verdict is Verdict.BUSY and step is not Step.SWITCH and self.common.deadline is not None
+        return verdict is Verdict.READY or waits
 
     def _tried(self, step: Step) -> Verdict:
         try:
@@ -189,6 +195,7 @@ class Course:
         return Order(
             plan=ready.plan, bundle=ready.bundle, run=record.run, fingerprint=ready.state.fingerprint,
             packs=self._packs(ready) if packed else (), stage=stage, switch=switch, tidy=self._is_full(ready),
+            passed=self.row.deployment.checks if self.row.deployment else (),
         )  # fmt: skip
 
     def _is_full(self, ready: Prepared) -> bool:
@@ -238,4 +245,4 @@ def _both(staged: Deployment | None, switched: Deployment) -> Deployment:
     """What was sent and checked when it was staged, and what the switch added."""
     if staged is None:
         return switched
-    return replace(staged, previous=switched.previous, switched=switched.switched)
+    return replace(staged, previous=switched.previous, switched=switched.switched, checks=switched.checks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from builder.errors import Failure
 from builder.store import Blob
 from ot2deploy.agent_host.client import AgentSession, open_agent
 from ot2deploy.checking import Checked, run_checks
-from ot2deploy.errors import ConnectionFailure, NotInstalled, RobotFailure, RolledBack, TransferFailure
+from ot2deploy.errors import CheckFailed, ConnectionFailure, NotInstalled, RobotFailure, RolledBack, TransferFailure
 from ot2deploy.inventory import Robot
 from ot2deploy.robots.clean import clean_after_push
 from ot2deploy.rollout.clock import Clock
@@ -23,6 +23,7 @@ from ot2deploy.rollout.halt import Halt, Halted
 from ot2deploy.rollout.plan import Action, Plan
 from ot2deploy.transport import Session
 
+Results = tuple[dict[str, Any], ...]
 STAYS = {
     False: "The release was not switched to: what was current stays so.",
     True: "This release is current and stays so; it is marked as not verified until a push or verify succeeds.",
@@ -40,7 +41,7 @@ class Deployment:
     sent: int = 0
     reused: int = 0
     bytes_sent: int = 0
-    checks: tuple[dict[str, Any], ...] = ()
+    checks: Results = ()
     previous: str | None = None
     switched: bool = False
 
@@ -50,7 +51,8 @@ class Order:
     """What to do to one robot: the plan, the bundle and, for the tree method, its wheels as packs.
 
     `run` is the run's id, `fingerprint` the robot's as it was probed. A release is staged, switched to, or both.
-    With `tidy` older releases than the robot keeps are removed after the switch.
+    `passed` are the results of checks of a release that is staged already. With `tidy` older releases than the robot
+    keeps are removed after the switch.
     """
 
     plan: Plan
@@ -61,6 +63,7 @@ class Order:
     stage: bool = True
     switch: bool = True
     tidy: bool = False
+    passed: Results = ()
 
     @property
     def checks(self) -> Mapping[str, Any]:
@@ -94,7 +97,8 @@ def deploy(session: Session, robot: Robot, order: Order, clock: Clock, turn: Tur
             done["checks"] = results.results
         if order.switch and turn.may_switch(agent):
             with suppress(Halted), turn.halt.working():
-                done["previous"] = _switch(agent, robot, order, clock)
+                passed = done.get("checks", order.passed)
+                done["previous"], done["checks"] = _switch(agent, robot, order, clock, passed)
                 done["switched"] = True
                 if order.tidy:
                     _tidy(agent, robot, plan, clock)
@@ -163,8 +167,12 @@ def _checked(agent: AgentSession, order: Order, clock: Clock, turn: Turn) -> Che
         return run_checks(agent, order.plan.environment, order.plan.digest, order.checks["quick"], order.fingerprint)
 
 
-def _switch(agent: AgentSession, robot: Robot, order: Order, clock: Clock) -> str | None:
-    """Makes the release current and runs its live checks. Returns the release before; raises RolledBack.
+def _switch(
+    agent: AgentSession, robot: Robot, order: Order, clock: Clock, passed: Results
+) -> tuple[str | None, Results]:
+    """Makes the release current and runs its live checks, whose results follow those that passed before.
+
+    Returns the release before, and all results; raises RolledBack.
 
     One whose run was cut off between the two is taken back as well; one that has been good before stays.
     """
@@ -174,11 +182,12 @@ def _switch(agent: AgentSession, robot: Robot, order: Order, clock: Clock) -> st
     previous: str | None = answer["previous"]
     live = order.checks.get("live") or []
     if not live:
-        return previous
+        return previous, passed
     try:
         with clock.stage("live"):
-            results = run_checks(agent, plan.environment, plan.digest, live, order.fingerprint, depth="live")
-            results.raise_failed(robot.name, STAYS[True])
+            checked = run_checks(agent, plan.environment, plan.digest, live, order.fingerprint, depth="live")
+            checked = replace(checked, results=(*passed, *checked.results))
+            checked.raise_failed(robot.name, STAYS[True])
     except ConnectionFailure:
         raise  # nothing is known of the release; it is tried again
     except RobotFailure as failure:
@@ -186,14 +195,16 @@ def _switch(agent: AgentSession, robot: Robot, order: Order, clock: Clock) -> st
             raise
         with clock.stage("undo"):
             again = _take_back(agent, plan.environment, previous)
-        raise RolledBack(
+        rolled_back = RolledBack(
             f"{failure.what}, after the switch; {again}",
             subject=robot.name,
             why="It passed its checks before the switch, and failed one that is run afterwards.",
             next=failure.next,
             details=failure.details,
-        ) from failure
-    return previous
+        )
+        rolled_back.results = failure.results if isinstance(failure, CheckFailed) else passed
+        raise rolled_back from failure
+    return previous, checked.results
 
 
 def _tidy(agent: AgentSession, robot: Robot, plan: Plan, clock: Clock) -> None:

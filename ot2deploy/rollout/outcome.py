@@ -9,7 +9,15 @@ from typing import Any
 
 from builder.errors import Failure
 from builder.signing import Signer
-from ot2deploy.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_PARTIAL, EXIT_ROLLED_BACK, CheckFailed
+from ot2deploy.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_PARTIAL,
+    EXIT_ROLLED_BACK,
+    CheckFailed,
+    RolledBack,
+)
 from ot2deploy.rollout.clock import Span
 from ot2deploy.rollout.deploy import Deployment
 from ot2deploy.rollout.importable import Importable
@@ -56,7 +64,7 @@ class RobotResult:
     @property
     def checks(self) -> tuple[Mapping[str, Any], ...]:
         """The results of the checks that were run, also of those that stopped the push."""
-        if isinstance(self.failure, CheckFailed):
+        if isinstance(self.failure, CheckFailed | RolledBack) and self.failure.results:
             return tuple(self.failure.results)
         return self.deployment.checks if self.deployment else ()
 

@@ -55,7 +55,7 @@ def test_a_canary_then_batches_and_the_second_push_has_nothing_to_do(three):
     assert result["waves"] == [["r1"], ["r2"], ["r3"]]
     assert {row["plan"]["digest"] for row in result["robots"]} == {three.lab.current("plates", "r3")}
     for row in result["robots"]:
-        assert [check["name"] for check in row["checks"]] == ["import plates"]
+        assert [check["name"] for check in row["checks"]] == ["import plates", "live.py"]
         assert {"send", "install", "verify", "switch", "live"} <= set(row["seconds"])
     again = three.run("push", "plates", "--canary", "1", "--batch", "1")
     assert outcomes(again) == dict.fromkeys(("r1", "r2", "r3"), "no change")
@@ -71,6 +71,7 @@ def test_a_live_check_that_fails_takes_the_release_back(three):
     assert outcomes(result) == {"r1": "pushed", "r2": "rolled back", "r3": "pushed"}
     error = result["robots"][1]["error"]
     assert error["code"] == "rolled-back"
+    assert [check["ok"] for check in result["robots"][1]["checks"]] == [True, False]
     assert "the deck is crooked" in error["what"]
     assert f"release {first[:12]} is current again" in error["what"]
     assert three.lab.current("plates", "r2") == first
