@@ -60,6 +60,10 @@ checks:
 ```
 
 `ot2deploy lock plate-tools` resolves it, `ot2deploy push plate-tools --dry-run` shows what would be done.
+
+Other keys: `constraints`, `as_of` (a date: nothing uploaded later is taken), `python`, `checks` (`quick`, `live`,
+`deep`; each one an `import:`, a `run:` with `expect:`, or a `program:`, with a `timeout:`), `variables`,
+`system_packages`, `install_method`, `indexes`. All of them are explained in docs/environments.md of ot2deploy.
 """
 
 IGNORED = (

@@ -26,7 +26,10 @@ class RollbackRequest:
 
 
 def rollback(request: RollbackRequest) -> RunResult:
-    """Switches every selected robot back by the one rename; each one's journal says what was before."""
+    """Switches every selected robot back by the one rename; each one's journal says what was before.
+
+    `verified_here` is false where the release was verified for another system: the robot was updated since.
+    """
     record = RunRecord(request.fleet.project.state_dir, "rollback", environment=request.environment, to=request.to)
 
     def back(session: Session, robot: Robot) -> dict[str, Any]:
@@ -40,7 +43,9 @@ def rollback(request: RollbackRequest) -> RunResult:
             report=request.fleet.report,
         ) as agent:  # fmt: skip
             answer = agent.request("rollback", environment=request.environment, to=to)
-        return {"current": answer["current"], "previous": answer["previous"]}
+        after = read_state(session, robot, request.environment).environments[request.environment].verified or {}
+        verified = after.get("fingerprint") == state.fingerprint
+        return {"current": answer["current"], "previous": answer["previous"], "verified_here": verified}
 
     outcomes = tuple(request.fleet.visit(back))
     return RunResult.recorded(request.environment, record, outcomes)

@@ -228,6 +228,11 @@ class Engine:
         with _translated(name):
             self._client.api.restart(name, timeout=0)
 
+    def stop(self, name: str) -> None:
+        """Ends a container like pulling its plug; `restart` starts it again."""
+        with _translated(name):
+            self._client.api.stop(name, timeout=0)
+
     def state(self, name: str) -> str:
         """A container's state in Docker's word (`running`, `exited`, `paused` ...), or `missing`."""
         with _translated(name):

@@ -76,6 +76,8 @@ def make(
     from builder.store import Store
     from ot2deploy.engine import environment_bundles
 
+    if path and not key:
+        _check_unsigned(path)
     wanted = [profile_host.load(name) for name in profiles]
     with options.reporting() as report:
         source = environment_bundles(project, target, offline=offline, repair=not no_repair, report=report)
@@ -83,6 +85,8 @@ def make(
     if key:
         made = tuple(bundle_sign.signed(one, key) for one in made)
     path = path or Path(f"{source.environment}.ot2bundle")
+    if not key:
+        _check_unsigned(path)
     bundle.write(made, path)
     store = Store(cache_root() / "store")
     rows = [(*_row(one), standing(one, store)) for one in made]
@@ -91,7 +95,7 @@ def make(
         parts=(
             lines(f"{source.environment}: {source.origin}", style="title"),
             table(("profile", "release", "wheels", "size", "from", "proof"), rows, right=("wheels", "size")),
-            lines("", f"{path}, {units.size(path.stat().st_size)}"),
+            lines("", f"{path}, {units.size(path.stat().st_size)}{_signed_by(made)}"),
         ),
     )
 
@@ -99,6 +103,30 @@ def make(
 command = DefaultGroup("bundle", default=make)
 command.add_command(bundle_sign.sign)
 command.add_command(bundle_sign.verify)
+
+
+def _check_unsigned(path: Path) -> None:
+    """Raises UsageFailure where an unsigned bundle would take the place of a signed one."""
+    from builder import bundle
+    from builder.errors import Failure, UsageFailure
+
+    try:
+        signed = path.exists() and any(one.signatures for one in bundle.read(path))
+    except Failure:  # no bundle that is whole
+        return
+    if signed:
+        raise UsageFailure(
+            f"{path} is signed, and what would take its place is not",
+            why="Nothing was written.",
+            next="Sign it, too, with --sign KEY, or write another file with -o FILE.",
+        )
+
+
+def _signed_by(made: tuple[Bundle, ...]) -> str:
+    from builder import signing
+
+    signers = {str(signing.check(one.manifest, text)) for one in made for text in one.signatures}
+    return f", signed by {', '.join(sorted(signers))}" if signers else ""
 
 
 def _row(one: Bundle) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import click
 
 from ot2deploy.cli import options
 from ot2deploy.cli.outcomes import failed_of, release
-from ot2deploy.cli.result import Shown, table
+from ot2deploy.cli.result import Shown, lines, table
 
 if TYPE_CHECKING:
     from ot2deploy.runs.result import RunResult
@@ -33,11 +33,19 @@ def command(environment: str, to: str | None, **where: Any) -> Shown:
 
 
 def _view(result: RunResult) -> Shown:
+    from ot2deploy import advice
+
     rows = [
         (outcome.robot.name, "rolled back", release(outcome.value["current"]), release(outcome.value["previous"]))
         if outcome.value
         else (outcome.robot.name, "failed", "", "")
         for outcome in result.outcomes
+    ]
+    unproven = [one.robot for one in result.outcomes if one.value and not one.value["verified_here"]]
+    notes = [
+        f"{robot.name}: its system changed since this release was verified; run: "
+        f"ot2deploy verify {result.environment} {advice.options(robot)}"
+        for robot in unproven
     ]
     columns = ("robot", "state", "current", "was")
     done = any(outcome.value for outcome in result.outcomes)
@@ -46,6 +54,7 @@ def _view(result: RunResult) -> Shown:
         result=result,
         parts=(
             table(columns, rows, title=title),
+            *([lines(*notes, style="warning")] if notes else []),
             *failed_of(result),
         ),
     )

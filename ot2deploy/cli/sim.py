@@ -26,7 +26,7 @@ kind_option = click.option(
 
 @click.group("sim", cls=Group)
 def command() -> None:
-    """Simulated robots: plan, up, status, busy, idle, restart, reset, update, down."""
+    """Simulated robots: plan, up, status, busy, idle, stop, restart, reset, update, down."""
 
 
 @command.command("plan")
@@ -137,6 +137,17 @@ def restart(name: str, project: Project) -> Shown:
     from ot2deploy.sim import lab
 
     return _view(lab.restart(project, name))
+
+
+@command.command("stop")
+@click.argument("name")
+@options.project
+@options.output
+def stop(name: str, project: Project) -> Shown:
+    """Switch one robot off; `ot2deploy sim restart NAME` brings it back with all that is on its /var."""
+    from ot2deploy.sim import lab
+
+    return _view(lab.stop(project, name), f"Back: ot2deploy sim restart {name}")
 
 
 @command.command("reset")

@@ -84,11 +84,11 @@ def read_public(path: Path) -> tuple[PublicKey, ...]:
         with path.expanduser().open("rb") as file:
             data = file.read(MOST)
     except OSError as error:
-        found = sorted(Path("~/.ssh").expanduser().glob("*.pub"))
+        near_by = sorted(Path("~/.ssh").expanduser().glob("*.pub"))
         raise UsageFailure(
             f"the key {path} cannot be read: {error.strerror}",
-            next=f"Public keys of this computer: {', '.join(map(near, found))}"
-            if found
+            next=f"Public keys of this computer: {', '.join(map(near, near_by))}"
+            if near_by
             else "Make a key: ssh-keygen -t ecdsa   and name its .pub file.",
         ) from error
     name = near(path.expanduser().absolute())
@@ -103,13 +103,8 @@ def read_public(path: Path) -> tuple[PublicKey, ...]:
     if b"PRIVATE KEY" in data:
         raise UsageFailure(
             f"{path} is a private key, which stays on the computer that it is of",
-            next=(
-                ""
-                if beside.exists()
-                else f"Write down its public half: ssh-keygen -y -f {name} > {name}.pub\nThen run: "
-            )
-            + ("Run: " if beside.exists() else "")
-            + f"ot2deploy robot enroll --key {name}.pub",
+            next=("" if beside.exists() else f"Write its public half: ssh-keygen -y -f {name} > {name}.pub\n")
+            + f"Run: ot2deploy robot enroll --key {name}.pub",
         )
     if data.startswith(b"---- BEGIN SSH2 PUBLIC KEY"):
         raise UsageFailure(

@@ -22,10 +22,13 @@ class Share:
     def parse(cls, text: str, option: str) -> Share:
         """A share out of "3" or "25%". Raises UsageFailure."""
         found = SHAPE.fullmatch(text.strip())
-        if found is None or (found[2] and int(found[1]) > 100):
-            raise UsageFailure(
-                f"{option} {text} is neither a number of robots nor a percentage", next=f"For example: {option} 25%"
-            )
+        wrong = "" if found else "is neither a number of robots nor a percentage"
+        if re.fullmatch(r"-\d+%?", text.strip()):
+            wrong = "is less than none"
+        elif found and found[2] and int(found[1]) > 100:
+            wrong = "is more than all robots"
+        if found is None or wrong:
+            raise UsageFailure(f"{option} {text} {wrong}", next=f"For example: {option} 25%")
         return cls(number=int(found[1]), percent=bool(found[2]))
 
     def at_least(self, total: int) -> int:

@@ -75,6 +75,18 @@ class Desk:
         return run(words, timeout=PATIENCE, check=False).stdout
 
 
+class RobotServer(Server):
+    """A robot's API, which answers nobody while the robot is switched off: then `off` is there."""
+
+    def __init__(self, api: Api, port: int, off: Path) -> None:
+        self.off = off
+        super().__init__(api, port)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - socketserver's signature
+        """Whether a connection is taken; any other one is closed."""
+        return not self.off.exists()
+
+
 def main(directory: Path) -> None:
     """Serves until SIGTERM, or until its directory is deleted."""
     ending = threading.Event()
@@ -87,7 +99,8 @@ def main(directory: Path) -> None:
         servers = {}
         for name, robot in wanted.items():
             about = {key: robot[key] for key in ("serial", "container", "root", "version")}
-            servers[name] = Server(Api(machine=Desk(directory=directory, name=name, **about)), robot["port"])
+            api = Api(machine=Desk(directory=directory, name=name, **about))
+            servers[name] = RobotServer(api, robot["port"], Place(directory=directory.parent).off(name))
             threading.Thread(target=servers[name].serve_forever, daemon=True).start()
         ports = {name: server.server_address[1] for name, server in servers.items()}
         files.write_json(directory / "ports.json", {"schema": 1, "ports": ports})

@@ -154,6 +154,14 @@ def again(robot: SimRobot) -> SimRobot:
     return replace(robot, pid=running.pid)
 
 
+def stop(robot: SimRobot) -> None:
+    """Ends a robot like pulling its plug, and leaves it so; `again` starts it."""
+    if robot.container:
+        docker_engine.connect().stop(robot.container)
+    else:
+        embedded.stop(robot.pid)
+
+
 def reset(robot: SimRobot) -> SimRobot:
     """A factory reset: SSH keys, boot scripts and our releases are gone, and the robot has another host key."""
     if robot.container:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from builder import files
 from builder.counted import counted
 from builder.docker import engine as docker_engine
 from builder.errors import Failure
@@ -18,7 +19,7 @@ from ot2deploy.sim.kinds import Request
 from ot2deploy.sim.results import Shown, SimResult
 from ot2deploy.sim.state import Place, SimRobot, SimState, unused
 
-__all__ = ["Request", "down", "place", "reset", "restart", "restart_at", "status", "up"]
+__all__ = ["Request", "down", "place", "reset", "restart", "restart_at", "status", "stop", "up"]
 
 LAB = "lab.yaml"
 SOFTWARE = "7.3.1"  # what the image's VERSION.json says
@@ -39,6 +40,8 @@ def up(project: Project, request: Request, report: Report = silent) -> SimResult
     with at.held():
         before = at.read()
         alive, revived = kinds.revive(before.robots, report)
+        for name in revived:
+            at.off(name).unlink(missing_ok=True)
         state = replace(before, robots=alive)
         lab = (request.lab or Path(state.lab or project.root / LAB)).absolute()
         try:
@@ -212,8 +215,19 @@ def restart_at(at: Place, name: str) -> SimRobot:
     with at.held():
         state = at.read()
         robot = kinds.again(state.robot(name))
+        at.off(name).unlink(missing_ok=True)
         at.write(state.with_robot(robot))
         return robot
+
+
+def stop(project: Project, name: str) -> SimResult:
+    """Switches one robot off until it is restarted; its HTTP API does not answer either. Raises NotSimulated."""
+    at = place(project)
+    at.read().robot(name)
+    with at.held():
+        files.write_bytes(at.off(name), b"")
+        kinds.stop(at.read().robot(name))
+    return replace(status(project), did=f"{name} was switched off")
 
 
 def reset(project: Project, name: str) -> SimResult:
@@ -226,4 +240,5 @@ def reset(project: Project, name: str) -> SimResult:
     with at.held():
         state = at.read()
         at.write(state.with_robot(kinds.reset(state.robot(name))))
+        at.off(name).unlink(missing_ok=True)
     return replace(status(project), did=f"{name} was reset")

@@ -94,6 +94,10 @@ class Place:
         """The directory of the robots' HTTP API server."""
         return self.directory / "api"
 
+    def off(self, name: str) -> Path:
+        """The file that is there while a robot is switched off: its HTTP API, which is not in it, must know."""
+        return self.api / "off" / name
+
     def robot(self, name: str) -> Path:
         """An embedded robot's directory."""
         return self.directory / "robots" / name

@@ -109,6 +109,16 @@ def test_without_a_demand_the_signer_is_only_told(workplace: Any, bundle: str, k
     assert "ann@lab" in workplace.run_cli("push", bundle, "--robots", workplace.lab.path).good().out
 
 
+def test_an_unsigned_bundle_never_takes_the_place_of_a_signed_one(workplace: Any, bundle: str, key: Path) -> None:
+    again = ("bundle", "plates", "--profile", "host", "-o", bundle)
+    assert ", signed by ED25519 SHA256:" in workplace.run_cli(*again, "--sign", key).good().out
+    before = (Path(workplace.directory) / bundle).read_bytes()
+    ran = workplace.run_cli(*again)
+    assert ran.status == 2
+    assert "is signed, and what would take its place is not" in ran.err
+    assert (Path(workplace.directory) / bundle).read_bytes() == before
+
+
 def test_a_demand_without_signers_is_a_mistake_in_the_file(workplace: Any) -> None:
     workplace.lab.write(r1={"signed": "true"})
     ran = workplace.run_cli("robot", "list", "--robots", workplace.lab.path)

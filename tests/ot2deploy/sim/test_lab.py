@@ -103,6 +103,18 @@ def test_a_restart_keeps_var_port_and_keys(project):
         assert session.run("cat mark").text == "kept\n"
 
 
+def test_a_robot_that_was_switched_off_answers_nobody_until_it_is_restarted(project):
+    (robot, other) = (shown.robot for shown in lab.up(project, EMBEDDED).robots)
+    lab.stop(project, robot.name)
+    assert [shown.state for shown in lab.status(project).robots] == ["stopped", "running"]
+    with pytest.raises(requests.ConnectionError):
+        health(robot)
+    assert health(other)["name"] == other.name
+    lab.restart(project, robot.name)
+    assert health(robot)["name"] == robot.name
+    assert [shown.state for shown in lab.status(project).robots] == ["running", "running"]
+
+
 def test_a_robot_that_died_is_started_again_where_it_was(project):
     robot = lab.up(project, Request(count=1, kind="embedded")).robots[0].robot
     embedded.stop(robot.pid)
