@@ -128,6 +128,8 @@ class _Gathering:
                 self.found[package.name] = acquired
                 count = len(self.found)
                 self.report(Event(subject=self.profile.name, stage="wheels", done=count, total=len(self.wanted)))
+                if count == len(self.wanted):
+                    self.report(Event(subject=self.profile.name, stage="wheels", message="all there", level="done"))
             elif package.name in self.building:
                 self._fail(package, self.jobs[package.name].failure())
             else:

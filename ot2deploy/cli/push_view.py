@@ -89,7 +89,7 @@ def _end(result: PushResult) -> str:
     if not counts:
         return f"{total} as wanted"
     counted = ", ".join(counts)
-    stopped = f"; stopped: {result.stopped}" if result.stopped else ""
+    stopped = f"; {result.stopped}" if result.stopped else ""
     return f"{total}: {sum(row.good for row in result.rows)} as wanted, {counted}{stopped}"
 
 
@@ -135,7 +135,7 @@ def _stages(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
     """Seconds per stage, the stages in their order."""
     stages = [stage for stage in clock.STAGES if any(stage in row.seconds for row in rows)]
     stages += sorted({stage for row in rows for stage in row.seconds} - set(clock.STAGES))
-    if not stages:
+    if not stages or all(row.outcome == "no change" for row in rows):
         return ()
     cells = [(row.robot, *(f"{row.seconds[s]:.1f}" if s in row.seconds else "" for s in stages)) for row in rows]
     return (lines(""), table(("seconds", *stages), cells, right=stages))

@@ -146,7 +146,8 @@ def _result(robot: RobotRun) -> Element:
     now = " or ".join(release[:SHORT] for release in robot.has)
     still = "still " if robot.tone != "good" and robot.wanted else ""
     said = element("span", still, element("code", now)) if now else element("span", "no release", class_="dim")
-    note = element("span", robot.note, class_="note") if robot.note else None
+    why = robot.note or (robot.trouble.what if robot.trouble else "")
+    note = element("span", why, class_="note") if why else None
     return element(
         "td", element("span", robot.outcome, class_=f"word {robot.tone}"), element("span", said, class_="release"), note
     )
@@ -185,8 +186,9 @@ def _trouble(robot: RobotRun) -> Iterator[Element]:
     if trouble and trouble.why:
         yield element("p", trouble.why)
     # The output of checks follows whole; of a check that failed, the details are a part of that.
-    if trouble and trouble.details and not (trouble.code == "check-failed" and robot.checks):
-        yield _output(f"Details of {robot.robot}", "\n".join(trouble.details))
+    if trouble and trouble.details and all(check.ok for check in robot.checks):
+        details = "\n".join(line.removeprefix("| ") for line in trouble.details)
+        yield _output(f"Details of {robot.robot}", details)
     if trouble and trouble.next:
         yield element("p", element("strong", "Next: "), trouble.next)
     for check in robot.checks:

@@ -78,6 +78,8 @@ class RobotRun:
         """How good its outcome is: "good", "warning" or "bad"."""
         if self.outcome in GOOD:
             return "warning" if self.trouble else "good"  # it is current, and something else that was asked for failed
+        if self.outcome == "rolled back" and self.trouble:
+            return "bad"  # it failed; others were taken back for its sake
         return "warning" if self.outcome in WARNING else "bad"
 
 

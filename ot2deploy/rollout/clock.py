@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builder.events import Event, Report
 
@@ -32,11 +32,14 @@ class Clock:
         self.seconds: dict[str, float] = {}
         self.spans: list[Span] = []
         self.report, self._robot = report, robot
+        self._stage = ""
 
     @contextmanager
-    def stage(self, name: str, message: str = "") -> Iterator[None]:
-        """Reports the beginning of a stage and adds its time."""
-        self.tell(name, message)
+    def stage(self, name: str, message: str = "", *, again: bool = False) -> Iterator[None]:
+        """Reports the beginning of a stage, unless it goes on `again` with one that was told, and adds its time."""
+        if not again:
+            self.tell(name, message)
+        self._stage = name
         began, start = time.time(), time.monotonic()
         try:
             yield
@@ -54,6 +57,11 @@ class Clock:
         middle = last.ended - seconds
         self.spans.append(Span(stage=whole, began=last.began, ended=middle))
         self.spans.append(Span(stage=part, began=middle, ended=last.ended))
+
+    def relay(self, event: Event) -> None:
+        """Reports what the agent says. It calls all checks alike; those of the stage "live" are told apart."""
+        live = event.stage == "verify" and self._stage == "live"
+        self.report(replace(event, stage="live") if live else event)
 
     def tell(self, stage: str, message: str, level: str = "progress") -> None:
         """Reports something about a stage."""

@@ -115,7 +115,7 @@ def undo(session: Session, robot: Robot, order: Order, clock: Clock) -> None:
 def _agent(session: Session, robot: Robot, order: Order, clock: Clock) -> Iterator[AgentSession]:
     with open_agent(
         session, robot, run=order.run, environment=order.plan.environment, fingerprint=order.fingerprint,
-        report=clock.report,
+        report=clock.relay,
     ) as agent:  # fmt: skip
         yield agent
 

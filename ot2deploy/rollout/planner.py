@@ -95,7 +95,7 @@ class Planner:
             self.stop(f"the canary {robot} failed")
         elif len(self.broken) > allowed:
             of = f"{len(self.broken)} of {len(self.robots)} robots failed"
-            self.stop(of + (f", {allowed} may" if allowed else ""))
+            self.stop(of + (f", {allowed} may" if allowed else "") + f": {', '.join(self.broken)}")
 
     def _next(self) -> list[Task]:
         """All that was begun has ended: the next wave, the busy ones at the end, or the way back."""

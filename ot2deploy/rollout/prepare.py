@@ -85,7 +85,7 @@ def prepare(common: Common, link: Link, clock: Clock, tell: Tell) -> Prepared:
         state = earlier_run.outlasted(state, again, partial(clock.tell, "wait"), common.halt.wait)
         plan = make_plan(robot, state, bundle, common.method)
     if plan.action is Action.INSTALL:  # only now it matters what is there already, and how much room there is
-        with clock.stage("probe"):
+        with clock.stage("probe", again=True):
             state = link.attempt(lambda session: read_state(session, robot))
         plan = make_plan(robot, state, bundle, common.method)
         seen = preflight.notices(state, plan, lambda name: advice.push(name, robot, common.fleet.project))

@@ -116,7 +116,7 @@ def test_a_release_that_fails_while_staged_counts():
     planner = Planner(robots=TEN, policy=policy("1"))
     done = rolled(planner, {("r7", Step.STAGE): Verdict.BROKEN})
     assert robots(done, Step.SWITCH) == []
-    assert planner.stopped == "1 of 10 robots failed"
+    assert planner.stopped == "1 of 10 robots failed: r7"
 
 
 def test_a_canary_that_became_busy_is_followed_by_another_one():

@@ -29,7 +29,7 @@ def test_a_push_is_read_whole(fleet_record):
     assert robots["mario"].has == (NEW,)
     assert robots["peach"].has == robots["toad"].has == robots["bowser"].has == (OLD,)
     assert robots["toad"].note == "busy: run 12 is running"
-    assert [robots[name].tone for name in ("otto", "toad", "bowser", "peach")] == ["good", "warning", "warning", "bad"]
+    assert [robots[name].tone for name in ("otto", "toad", "bowser", "peach")] == ["good", "warning", "bad", "bad"]
     assert [span.stage for span in robots["otto"].spans] == ["probe", "bundle", "send", "install", "switch"]
 
 
