@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A release that stays as it is meets these again: what is pushed has to be changed.
 FOR_GOOD = (BuildFailure, CheckFailed, RolledBack, SharedConflict, SignatureRefused)
+# Columns that a narrow terminal does without; --json and the page of `report` have them.
+SPARE = ("profile", "method", "reused", "bytes", "sent", "signed by")
 # Unpacking trees took at most this share of what pip and compiling took on an emulated ARM robot (docs/benchmarks.md).
 TREE_SHARE = 0.25
 
@@ -37,7 +39,7 @@ def _planned(result: PushResult) -> tuple[Part, ...]:
     columns = ("robot", "profile", "would", "release", "current", "send", "bytes", "reuse", "because")
     return (
         lines(f"{result.environment}: {result.origin}; nothing is changed", style="title"),
-        table(columns, rows, right=("send", "bytes", "reuse")),
+        table(columns, rows, right=("send", "bytes", "reuse"), spare=("profile", "reuse", "bytes", "current")),
         *_notices(result.rows),
         *of_robots((row.robot, row.failure) for row in result.rows),
     )
@@ -117,7 +119,7 @@ def _saving(rows: tuple[RobotResult, ...]) -> tuple[Part, ...]:
 def _robots(rows: tuple[RobotResult, ...]) -> Table:
     numbers = ("sent", "bytes", "reused")
     columns = ("robot", "profile", "outcome", "release", "method", *numbers, "checks", "signed by", "why")
-    return table(columns, [_row(row) for row in rows], right=numbers)
+    return table(columns, [_row(row) for row in rows], right=numbers, spare=SPARE)
 
 
 def _row(row: RobotResult) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,6 +62,8 @@ def _console(stream: object) -> Console:
     console = _Console(file=stream, highlight=False, emoji=False, markup=False)  # type: ignore[arg-type]
     if not console.is_terminal:
         console.width = PIPE_WIDTH
+    elif console.is_dumb_terminal:  # which rich takes for one of 80 columns
+        console.width = shutil.get_terminal_size().columns
     return console
 
 
@@ -79,10 +82,21 @@ def _print_table(console: Console, part: parts.Table) -> None:
         with console.capture() as captured:
             console.print(drawn, width=width)
         console.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
-    elif _needed(console, drawn, part) > width:
+        return
+    narrow, spare = part, list(part.spare)
+    while (too_wide := _needed(console, drawn, narrow) > width) and spare:
+        narrow = _without(narrow, spare.pop(0))
+        drawn = _table(narrow, terminal=True)
+    if too_wide:
         _print_records(console, part)
     else:
         console.print(drawn, width=width)
+
+
+def _without(part: parts.Table, heading: str) -> parts.Table:
+    kept = [at for at, column in enumerate(part.columns) if column != heading]
+    rows = tuple(tuple(row[at] for at in kept) for row in part.rows)
+    return replace(part, columns=tuple(part.columns[at] for at in kept), rows=rows)
 
 
 def _needed(console: Console, drawn: RichTable, part: parts.Table) -> int:

@@ -22,7 +22,8 @@ class Result(Protocol):
 class Table:
     """Rows under headings. Headings in `right` are numbers; a heading whose every cell is empty is left out.
 
-    Headings in `folded` have long texts: these are wrapped, so that the table is no wider than a page.
+    Headings in `folded` have long texts: these are wrapped, so that the table is no wider than a page. Those of `spare`
+    are left out, one after the other, where a terminal is too narrow for all.
     """
 
     columns: tuple[str, ...]
@@ -30,6 +31,7 @@ class Table:
     title: str = ""
     right: frozenset[str] = frozenset()
     folded: frozenset[str] = frozenset()
+    spare: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +77,14 @@ def table(
     title: str = "",
     right: Sequence[str] = (),
     folded: Sequence[str] = (),
+    spare: Sequence[str] = (),
 ) -> Table:
     """A part of rows."""
     written = tuple(map(tuple, rows))
-    return Table(columns=tuple(columns), rows=written, title=title, right=frozenset(right), folded=frozenset(folded))
+    return Table(
+        columns=tuple(columns), rows=written, title=title, right=frozenset(right), folded=frozenset(folded),
+        spare=tuple(spare),
+    )  # fmt: skip
 
 
 def envelope(

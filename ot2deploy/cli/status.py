@@ -65,7 +65,13 @@ def _drift_view(result: StatusResult) -> Shown:
 def _view(result: StatusResult) -> Shown:
     rows = [row for outcome in result.outcomes for row in _rows(outcome)]
     columns = ("robot", "state", "software", "free", "environment", "release", "verified", "others")
-    return Shown(result=result, parts=(table(columns, rows, right=("free", "others")), *failed(result.outcomes)))
+    return Shown(
+        result=result,
+        parts=(
+            table(columns, rows, right=("free", "others"), spare=("others", "free", "software")),
+            *failed(result.outcomes),
+        ),
+    )
 
 
 def _rows(outcome: Outcome[RobotState]) -> Iterator[tuple[str, ...]]:

@@ -38,6 +38,16 @@ def test_a_table_that_is_too_wide_for_the_terminal_becomes_paragraphs():
     assert "otto" in on_terminal(part, 100).splitlines()[2]
 
 
+def test_a_terminal_that_is_too_narrow_does_without_spare_columns_first():
+    rows = [("otto", "ot2-py310", "pushed", "12"), ("luigi", "ot2-py310", "failed", "")]
+    part = table(("robot", "profile", "outcome", "sent"), rows, spare=("profile", "sent"))
+    seen = {width: on_terminal(part, width).splitlines() for width in (60, 28, 18, 12)}
+    assert seen[60][0].split() == ["robot", "profile", "outcome", "sent"]
+    assert seen[28][0].split() == ["robot", "outcome", "sent"]
+    assert seen[18][0].split() == ["robot", "outcome"]
+    assert "  profile  ot2-py310" in seen[12]
+
+
 def test_long_texts_are_wrapped_where_a_table_says_so(capsys):
     why = " ".join(["word"] * 60)
     part = table(("package", "why"), [("numpy 2.2.6", why), ("ujson 6.0.0", "short")], folded=("why",))
