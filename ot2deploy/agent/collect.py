@@ -63,19 +63,26 @@ def _kept(
     layout: Layout, environment: str, lines: list[journal.Line], programs: list[Program], keep: int
 ) -> dict[str, str]:
     current = layouts.current_digest(layout, environment)
-    complete, staged = {}, []
+    complete, staged, made = {}, [], {}
     for digest in release.listed(layout.releases(environment)):
         path = layout.release(environment, digest)
         if not fields.DIGEST.fullmatch(digest) or not (layouts.is_complete(path) or digest == current):
             continue
         complete[digest] = layouts.interpreter_works(path)
+        if os.path.exists(os.path.join(path, layouts.COMPLETE)):
+            made[digest] = os.stat(os.path.join(path, layouts.COMPLETE)).st_mtime
         verified = os.path.join(path, layouts.VERIFIED)
         if (statefile.read(verified) or {}).get("checks"):
             staged.append((os.stat(verified).st_mtime, digest))  # their order only: a robot's clock may be wrong
+    switched = retention.switched(lines, environment)
+    # Who pushed other releases since, and switched to them, does not want the staged one any more.
+    later = sorted(made[digest] for digest in switched if digest in made)[-retention.FEWEST :]
+    if len(later) == retention.FEWEST:
+        staged = [(at, digest) for at, digest in staged if digest in switched or at >= later[0]]
     return retention.kept(
         complete, current,
         succession=journal.succession(lines, environment, current),
-        switched=retention.switched(lines, environment),
+        switched=switched,
         staged=[digest for _, digest in sorted(staged)],
         running=running.releases(programs, environment, current),
         keep=keep,

@@ -229,6 +229,18 @@ def test_a_robot_that_restarts_during_a_push_keeps_what_was_current(ready):
     assert ready.push("plates")["outcome"] == "switched"
 
 
+def test_a_rollback_after_a_system_update_says_that_the_release_was_verified_before_it(ready):
+    version = ready.lab.root("r1") / "etc/VERSION.json"
+    version.write_text(version.read_text().replace("7.3.1", "7.4.0"))
+    ready.environment("plates", ready.wheel("plates", "2.0"), checks=CHECK)
+    ready.push("plates")
+    told = ready.run_cli("rollback", "plates", "--robots", ready.lab.path).good().out
+    assert f"run: ot2deploy verify plates --limit r1 --robots {ready.lab.path}" in " ".join(told.split())
+    ready.run("verify", "plates")
+    ready.run("rollback", "plates", "--to", ready.push("plates")["plan"]["digest"])
+    assert ready.run("rollback", "plates")["robots"][0]["result"]["verified_here"]
+
+
 def test_rollback_needs_neither_store_nor_index(ready, monkeypatch, tmp_path):
     ready.environment("plates", ready.wheel("plates", "2.0"), checks=CHECK)
     second = ready.push("plates")["plan"]["digest"]

@@ -135,6 +135,18 @@ def test_the_previous_release_is_never_asked_away(robot: Any, keep: object) -> N
     assert robot.begin().ask("collect", keep=keep)["code"] == "bad-request"
 
 
+def test_a_staged_release_goes_when_later_ones_were_switched_to(robot: Any, wheel: Callable[..., Any]) -> None:
+    agent = robot.begin()
+    robot.push(agent, [wheel("demo", "1.0")])
+    staged = robot.install(agent, [wheel("demo", "2.0")])
+    agent.result("verify", environment="demo", digest=staged["digest"], checks=[], deep=False, fingerprint="f1")
+    for number in range(3, 6):
+        robot.push(agent, [wheel("demo", f"{number}.0")])
+    answer = agent.result("collect", environment="demo", keep=3)
+    assert staged["digest"] in [row["digest"] for row in answer["releases"]]
+    assert "not switched to yet" not in [row["why"] for row in answer["kept"]]
+
+
 def test_a_staged_release_is_still_there_for_its_switch(robot: Any, full: Any, wheel: Callable[..., Any]) -> None:
     agent, manifests = full
     staged = robot.install(agent, [wheel("demo", "6.0")])
