@@ -45,7 +45,7 @@ MORE = {
     "token": "Who may read from an index's server or upload to it: create, list, revoke.",
     "toolchain": "What wheels are built with: show, prepare.",
     "store": "Wheels that this machine keeps: path, verify, gc.",
-    "sim": "Simulated robots: plan, up, status, busy, idle, restart, reset, update, down.",
+    "sim": "Simulated robots: plan, up, status, busy, idle, stop, restart, reset, update, down.",
     "completion": "Print the script that completes our command lines.",
 }
 
