@@ -108,5 +108,6 @@ def _temporary(layout: Layout, programs: list[Program]) -> list[str]:
 def _note(layout: Layout, run: str, who: str, rows: list[dict[str, Any]], blobs: int, size: int) -> None:
     """Says in the journal what goes, before it goes."""
     names = ", ".join("%s %s" % (row["environment"], row["digest"][:12]) for row in rows) or "no release"
-    said = "%s; %d files that no release is made of; %d MB" % (names, blobs, size // 1000000)
+    files = "%d file%s that no release is made of" % (blobs, "" if blobs == 1 else "s")
+    said = "%s; %s; %d MB" % (names, files, size // 1000000)
     journal.append(layout.journal, {"run": run, "who": who, "op": "clean", "result": "ok", "detail": said})

@@ -8,7 +8,7 @@ import click
 
 from builder.errors import Failure
 from builder.fetch import public
-from ot2deploy.cli import options
+from ot2deploy.cli import options, units
 from ot2deploy.cli.group import Group
 from ot2deploy.cli.outcomes import failures
 from ot2deploy.cli.result import Answer, Part, Shown, lines, table
@@ -111,9 +111,8 @@ def local(target: str, profile: str, extra: tuple[str, ...], project: Project, o
 def _local(found: LocalEnvironment) -> Iterator[Part]:
     did = "made" if found.made else "no change"
     yield lines(str(found.python))
-    yield lines(
-        "", f"{found.environment}: {did}; {found.packages} packages of the robots' versions, Python {found.version}"
-    )
+    count = units.count(found.packages, "package")
+    yield lines("", f"{found.environment}: {did}; {count} of the robots' versions, Python {found.version}")
     if found.for_app:
         yield lines("In the Opentrons App: settings, Advanced, Override Path to Python: the path above.")
     else:

@@ -83,8 +83,13 @@ def _ended(run: Run) -> str:
 def _robots(rows: Sequence[Row]) -> str:
     """How many robots are as wanted, and each of the others with what became of it."""
     good = sum(row.ok for row in rows)
-    others = [f"{row.robot} {row.error.partition(':')[0] or row.outcome or 'begun'}" for row in rows if not row.ok]
+    others = [f"{row.robot} {_said(row)}" for row in rows if not row.ok]
     return "; ".join([f"{good} of {len(rows)}", *others]) if rows else ""
+
+
+def _said(row: Row) -> str:
+    """What became of a robot in a word or two; of one that failed, the failure's code."""
+    return row.outcome if row.outcome not in ("", "failed") else row.error.partition(":")[0] or row.outcome or "begun"
 
 
 def _view(result: HistoryResult) -> Shown:

@@ -117,7 +117,7 @@ def find(state_dir: Path, name: str = "") -> runs.Run:
         return fits[-1]
     raise UsageFailure(
         f"{len(fits)} runs begin with {name}" if fits else f"no run is called {name}",
-        details=tuple(one.run for one in (fits or known)[-10:]),
+        details=runs.listed(fits or known),
         next="Name one of those.",
     )
 

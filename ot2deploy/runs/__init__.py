@@ -118,6 +118,7 @@ def read(lines: Sequence[bytes], path: Path, *, held: bool) -> Run | None:
         elif event["event"] == "robot":
             rows[name] = _row(name, event)
     ended = next((event for event in reversed(events) if event["event"] == "end"), None)
+    order = {str(name): at for at, name in enumerate(asked.get("robots") or ())}  # rows were written as they ended
     if ended:
         state = ENDED
     elif held:
@@ -130,7 +131,7 @@ def read(lines: Sequence[bytes], path: Path, *, held: bool) -> Run | None:
         asked=asked,
         state=state,
         exit_code=ended.get("exit_code") if ended else None,
-        rows=tuple(rows.values()),
+        rows=tuple(sorted(rows.values(), key=lambda row: order.get(row.robot, len(order)))),
         releases=tuple(dict.fromkeys(str(event.get("digest")) for event in events if event["event"] == "release")),
         environment=next((str(event["environment"]) for event in events if event.get("environment")), ""),
     )
@@ -142,13 +143,23 @@ def runs(state_dir: Path) -> tuple[Run, ...]:
     return tuple(sorted((run for run in found if run), key=lambda run: (str(run.asked.get("at")), _made(run.path))))
 
 
+def listed(known: Sequence[Run]) -> tuple[str, ...]:
+    """The latest of some runs, oldest first, a line for each: its id and what it was."""
+    return tuple(f"{run.run}  {run.command} {run.target}".rstrip() for run in known[-10:])
+
+
 def find(state_dir: Path, name: str) -> Run:
-    """The push that `name` means: a run's id, or "last". Raises UsageFailure."""
+    """The push that `name` means: a run's id or the beginning of one, or "last". Raises UsageFailure."""
     pushes = [run for run in runs(state_dir) if run.command == "push"]
     if name == LAST and pushes:
         return pushes[-1]
-    if found := [run for run in pushes if run.run == name]:
+    found = [run for run in pushes if run.run == name] or [run for run in pushes if run.run.startswith(name)]
+    if len(found) == 1:
         return found[0]
+    if found:
+        raise UsageFailure(
+            f"{len(found)} pushes begin with {name}", details=listed(found), next="Name one of those, or say: last"
+        )
     there = ", ".join(run.run for run in pushes[-3:][::-1])
     raise UsageFailure(
         "this project has no record of a push" if name == LAST else f"this project has no record of a push {name}",

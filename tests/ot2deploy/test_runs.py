@@ -97,3 +97,19 @@ def test_a_push_is_found_by_its_name_or_as_the_last(tmp_path: Path) -> None:
     assert second.run in caught.value.why
     with pytest.raises(UsageFailure, match="no record of a push"):
         find(tmp_path / "other", "last")
+
+
+def test_rows_are_in_the_order_of_the_call_and_not_of_their_ends() -> None:
+    run = told(robot("r2", "pushed"), robot("r1", "rolled back"))
+    assert [row.robot for row in run.rows] == ["r1", "r2"]
+
+
+def test_a_beginning_that_only_one_push_has_is_its_name(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    for name, target in (("20260101T000000Z-abcd", "plates"), ("20260102T000000Z-abcd", "arms")):
+        start = {"event": "start", "command": "push", "target": target, "robots": ["r1"], "at": name}
+        (tmp_path / "runs" / f"{name}.jsonl").write_text(json.dumps(start) + "\n")
+    assert find(tmp_path, "20260102").target == "arms"
+    with pytest.raises(UsageFailure, match="2 pushes begin with 2") as raised:
+        find(tmp_path, "2")
+    assert raised.value.details == ("20260101T000000Z-abcd  push plates", "20260102T000000Z-abcd  push arms")

@@ -123,6 +123,6 @@ def test_a_run_is_found_by_the_beginning_of_its_id(fleet_record, tmp_path):
         find(state, "202601")
     with pytest.raises(UsageFailure, match=r"no run is called \.\./x") as caught:
         find(state, "../x")
-    assert fleet_record.stem in caught.value.details
+    assert f"{fleet_record.stem}  push prefect" in caught.value.details
     with pytest.raises(UsageFailure, match="no run is recorded"):
         find(tmp_path / "elsewhere")
