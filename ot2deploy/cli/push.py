@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("target", required=False, shell_complete=completing.target)
 @click.option(
     "--resume", metavar="RUN", shell_complete=completing.push_run,
-    help="Go on with a run (the beginning of its id, or last): same target, options, robots, releases; see history --runs.",
+    help="Go on with a run (its id may be cut short, or last): same target, options, robots, releases: history --runs.",
 )  # fmt: skip
 @options.fleet
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why; change nothing.")
