@@ -54,4 +54,4 @@ def test_a_failure_reads_in_three_parts():
 
 def test_what_a_robot_printed_steers_no_terminal():
     failure = Failure("pip said \x1b[2J", details=("a\tb\x1b]0;owned\x07", "\x9b2J"), why="c\rd", subject="ot\x08to")
-    assert failure.lines() == ["ot?to: pip said ?[2J", "  a       b?]0;owned?", "  ?2J", "  c", "  d"]
+    assert failure.lines() == ["ot?to: pip said ?[2J", "  a\tb?]0;owned?", "  ?2J", "  c", "  d"]
