@@ -36,8 +36,9 @@ def test_a_full_disk_is_found_before_anything_is_sent(native, told, amd64_lab):
     try:
         inventory = amd64_lab.changed("small.yaml", sim1={"base": "/var/small/ot2deploy"})
         (row,) = told(amd64_lab, "push", native, "--limit", "sim1", robots=inventory, status=1)["robots"]
-        assert (row["error"]["code"], row["sent"]) == ("disk-full", 0)
-        assert "du -d1 /var/small/ot2deploy/envs" in row["error"]["next"]
+        memory, (full,) = row["error"], row["error"]["also"]
+        assert (memory["code"], full["code"], row["sent"]) == ("base-unusable", "disk-full", 0)
+        assert "ot2deploy robot clean sim1 --robots" in full["next"]
         assert amd64_lab.run("sim1", "ls -A /var/small") == ""
     finally:
         amd64_lab.as_host("sim1", "umount", "/var/small")
