@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -60,8 +61,12 @@ def filled(directory: Path, run_cli: Callable[..., Any]) -> Desk:
 
 
 def tree(root: Path) -> dict[str, str]:
-    found = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {path.relative_to(root).as_posix(): sha256_file(path) for path in found}
+    found: dict[str, str] = {}
+    for directory, inside, names in os.walk(root):
+        inside[:] = [name for name in inside if not name.startswith(".")]  # what is under way may go while we look
+        paths = (Path(directory) / name for name in names if not name.startswith("."))
+        found |= {path.relative_to(root).as_posix(): sha256_file(path) for path in paths}
+    return found
 
 
 def whole(root: Path) -> None:
