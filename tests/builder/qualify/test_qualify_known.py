@@ -120,8 +120,8 @@ def test_a_bundle_file_says_what_its_twin_is_made_of(tmp_path: Path) -> None:
     bundle = assemble(wanted, OT2, rows, blobs, quick=(check,), as_of="2025-04-20", lock="0" * 64)
     made = environment_of(bundle)
     assert made == Environment(
-        name="lab-twin", requirements=("demo==1.0",), local=(own,), as_of="2025-04-20", quick=(check,), deep=(check,), live=(),
-        variables={"A": "b"},
+        name="lab-twin", requirements=("demo==1.0",), local=(own,), as_of="2025-04-20", quick=(check,), deep=(check,),
+        live=(), variables={"A": "b"},
     )  # fmt: skip
 
 
