@@ -1,5 +1,6 @@
 """`ot2deploy robot enroll` and `discover`: from a robot out of the box to a first verified import, and back in."""
 
+import contextlib
 import os
 import pty
 import select
@@ -220,7 +221,10 @@ def test_ctrl_c_leaves_everything_enrolled_so_far(run, tmp_path, terminal):
     typed.until("[sim1]: ")
     typed.type("\n")
     typed.until("q: that was all")
-    typed.program.send_signal(signal.SIGINT)
+    while typed.program.poll() is None:  # one that comes right before Python waits for a key is seen at the next
+        typed.program.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            typed.program.wait(3)
     assert "sim1" in typed.end(130)
     assert list(inventory.load(tmp_path / "inventory.yaml").robots) == ["sim1"]
     run("robot", "check")
